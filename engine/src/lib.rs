@@ -1,0 +1,18 @@
+//! The parking domain, pure.
+//!
+//! [`slot`] knows what *is* (what sensors and people say of one slot), [`lot`] knows what is *promised*
+//! (holds and reservations per slot and window, service states, counted occupancy, deadlines).
+//! Both speak one grammar: a command is decided against the state into events or a rejection, and
+//! events are applied to the state. `decide` never changes anything, `apply` never fails.
+//!
+//! Deliberately absent: clocks (time is an argument), I/O, async, serde, randomness, actors.
+
+pub mod counts;
+pub mod ids;
+pub mod invariants;
+pub mod limits;
+pub mod lot;
+pub mod slot;
+pub mod spec;
+pub mod status;
+pub mod time;

@@ -1,0 +1,2 @@
+//! Lotkeeper.
+fn main() {}
