@@ -1,6 +1,8 @@
 //! Counts by status, kept up to date change by change: whole lot, zones, sizes, features.
 //!
 //! Invariant (I1): free + occupied + held + unknown + out of service = number of slots, in every group.
+//! A zone or feature that the specification does not list (only a damaged record can name one) belongs to
+//! no group.
 
 use crate::spec::{Size, SlotSpec, Spec};
 use crate::status::Status;
@@ -90,11 +92,11 @@ impl LotCounts {
     fn each(&mut self, slot: &SlotSpec, mut change: impl FnMut(&mut Counts)) {
         change(&mut self.total);
         if let Some(zone) = slot.zone {
-            change(&mut self.by_zone[zone.at()]);
+            self.by_zone.get_mut(zone.at()).into_iter().for_each(&mut change);
         }
         change(&mut self.by_size[slot.size as usize]);
         for feature in slot.features.indices() {
-            change(&mut self.by_feature[feature]);
+            self.by_feature.get_mut(feature).into_iter().for_each(&mut change);
         }
     }
 }

@@ -25,19 +25,20 @@ impl fmt::Display for Broken {
 }
 
 /// All invariants with what they say, for documents and reports.
-pub const ALL: [(&str, &str); 6] = [
+pub const ALL: [(&str, &str); 7] = [
     ("I1", "free + occupied + held + unknown + out of service = slots, in the lot and every group"),
     ("I2", "the counts kept change by change equal the counts of all slots counted anew"),
     ("I3", "two promises on one slot never share an instant"),
     ("I4", "timelines, shown holds and active reservations say the same"),
-    ("I5", "the index of openings holds exactly the gaps of the slots in service"),
+    ("I5", "the index of openings holds exactly the gaps of the slots that can take a promise"),
     (
         "I6",
         "a count that cannot be true is shown as unknown, and shown counts add up to the capacity",
     ),
+    ("I7", "deadlines, shown holds and the holders' numbers follow from the reservations alone"),
 ];
 
-/// Checks a lot's promises on their own: I3, I4, I5, I6.
+/// Checks a lot's promises on their own: I3 to I7.
 #[must_use]
 pub fn check_lot(lot: &Lot) -> Vec<Broken> {
     let mut broken = Vec::new();
@@ -71,8 +72,11 @@ pub fn check_lot(lot: &Lot) -> Vec<Broken> {
         broken.push(Broken { id: "I4", detail });
     }
     // Built anew from what cannot be derived, the lot must be the same to the last index entry.
-    if Lot::from_parts(lot.parts()).openings().sorted() != lot.openings().sorted() {
+    let anew = Lot::from_parts(lot.parts());
+    if !lot.openings().is_sound() || anew.openings() != lot.openings() {
         broken.push(Broken { id: "I5", detail: "index differs from one built anew".to_owned() });
+    } else if anew != *lot {
+        broken.push(Broken { id: "I7", detail: "lot differs from one built anew".to_owned() });
     }
     check_tally(lot, &mut broken);
     broken

@@ -7,6 +7,10 @@
 //!
 //! Deliberately absent: clocks (time is an argument), I/O, async, serde, randomness, actors.
 
+// A new state, command or event must be thought about wherever one is matched. Two lints, because clippy
+// has one for a wildcard that stands for several variants and another for a single one.
+#![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
+
 pub mod counts;
 pub mod ids;
 pub mod invariants;

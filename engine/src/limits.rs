@@ -22,7 +22,8 @@ pub const FLAP_GAP_SECONDS: u32 = 10;
 pub const FLAPS_UNTIL_FLAPPING: u8 = 5;
 /// Active reservations of one holder in one lot: one person does not fill a lot.
 pub const RESERVATIONS_PER_HOLDER_MAX: usize = 1_000;
-/// Active reservations on one slot: a year of daily bookings and some.
+/// Active reservations on one slot: a year of daily bookings and some. A slot that has them all is left
+/// out of "any slot that fits".
 pub const RESERVATIONS_PER_SLOT_MAX: usize = 512;
 /// Ended reservations a lot remembers; older ones are in the log.
 pub const ENDED_RESERVATIONS_KEPT_PER_LOT: usize = 2_048;

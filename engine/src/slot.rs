@@ -320,8 +320,10 @@ fn see(slot: &mut Slot, occupied: bool, sighting: &Sighting, at: Timestamp) {
         Some(_) | None => (sighting.mark.observed_at, at),
     };
     if change {
-        let hasty = before
-            .is_some_and(|h| at.micros_since(h.changed_at) < Seconds(FLAP_GAP_SECONDS).micros());
+        // By the source's own time: a gateway that delivers a backlog at once is not a flapping sensor.
+        let gap_micros =
+            before.map(|hearing| sighting.mark.observed_at.micros_since(hearing.since));
+        let hasty = gap_micros.is_some_and(|gap| gap < Seconds(FLAP_GAP_SECONDS).micros());
         slot.flaps = if hasty { slot.flaps.saturating_add(1) } else { 0 };
     }
     if sighting.id_hash != 0 {

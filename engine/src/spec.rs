@@ -175,17 +175,51 @@ impl Spec {
         self.check_sizes(&mut faults);
         check_unique(&mut faults, "/zones", self.zones.iter().map(|zone| &*zone.code));
         check_unique(&mut faults, "/slots", self.slots.iter().map(|slot| &*slot.code));
+        check_unique(&mut faults, "/features", self.features.iter().map(|feature| &**feature));
         for (position, zone) in self.zones.iter().enumerate() {
             check_code(&mut faults, &format!("/zones/{position}/code"), &zone.code);
             check_name(&mut faults, &format!("/zones/{position}/name"), &zone.name);
         }
         for (position, slot) in self.slots.iter().enumerate() {
             check_code(&mut faults, &format!("/slots/{position}/code"), &slot.code);
+            self.check_groups(&mut faults, position, slot);
         }
         for (position, feature) in self.features.iter().enumerate() {
             check_code(&mut faults, &format!("/features/{position}"), feature);
         }
+        self.check_rules(&mut faults);
         faults
+    }
+
+    /// A slot's zone and features are positions in the lot's own lists.
+    fn check_groups(&self, faults: &mut Vec<Fault>, position: usize, slot: &SlotSpec) {
+        let zones = self.zones.len();
+        if let Some(zone) = slot.zone.filter(|zone| zone.at() >= zones) {
+            faults.push(Fault {
+                pointer: format!("/slots/{position}/zone"),
+                detail: format!("zone {} of {zones}; name one of the lot's zones", zone.0),
+            });
+        }
+        if slot.features.indices().any(|feature| feature >= self.features.len()) {
+            faults.push(Fault {
+                pointer: format!("/slots/{position}/features"),
+                detail: "a feature that the lot does not list; list it".to_owned(),
+            });
+        }
+    }
+
+    /// Times that would make promises or sensors useless at once.
+    fn check_rules(&self, faults: &mut Vec<Fault>) {
+        let mut check = |field: &str, Seconds(value): Seconds, max: u32| {
+            if value == 0 || value > max {
+                faults.push(Fault {
+                    pointer: format!("/rules/{field}"),
+                    detail: format!("{value} is not between 1 and {max} seconds"),
+                });
+            }
+        };
+        check("hold_seconds", self.rules.hold, limits::HOLD_SECONDS_MAX);
+        check("silence_seconds", self.rules.silence, u32::MAX);
     }
 
     fn check_sizes(&self, faults: &mut Vec<Fault>) {
@@ -220,6 +254,13 @@ impl Spec {
             Kind::Bayed | Kind::Counted => {}
         }
     }
+}
+
+/// What is wrong with a code that is given by itself.
+pub(crate) fn code_faults(pointer: &str, code: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    check_code(&mut faults, pointer, code);
+    faults
 }
 
 /// Codes stand in paths: letters, digits and `. _ ~ -`, so that they never need escaping.

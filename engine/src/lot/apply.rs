@@ -1,7 +1,8 @@
 //! Applies what happened to a lot. Total: no result, no clock, no log.
 //!
-//! An event about a reservation or slot that the lot does not know is ignored here: it cannot come from
-//! `decide`, and what a damaged log may hold is found by the invariants and by `lotkeeper check`.
+//! An event about a reservation or slot that the lot does not know, about a reservation that ended, or one
+//! that makes a reservation twice, is ignored here: it cannot come from `decide`. What else a damaged log
+//! may hold (two promises that overlap) is taken as it is and found by the invariants.
 
 use std::sync::Arc;
 
@@ -50,16 +51,20 @@ impl Lot {
         spec.rules = values.rules;
         self.version = self.version.wrapping_add(1);
         if rules_changed {
-            // Every deadline rests on the rules.
+            // Every deadline rests on the rules. What shows as held already goes on to: taking that back
+            // without an event of its own would change a slot's status behind its watchers.
             let parts = self.parts();
             *self = Self::from_parts(parts);
         }
     }
 
     fn take_slot_values(&mut self, values: &SlotValues) {
+        if self.spec.slot(values.slot).is_none() {
+            return;
+        }
         let spec = Arc::make_mut(&mut self.spec);
         spec.features.extend(values.added_features.iter().cloned());
-        let Some(slot) = spec.slots.get_mut(values.slot.at()) else { return };
+        let slot = &mut spec.slots[values.slot.at()];
         slot.zone = values.zone;
         slot.size = values.size;
         slot.features = values.features;
@@ -76,16 +81,15 @@ impl Lot {
         if let Service::OutOfService { until: Some(until), .. } = &promise.service {
             self.deadlines.remove(&(*until, Deadline::Service(slot)));
         }
-        let was_open = promise.service == Service::InService;
-        let is_open = *service == Service::InService;
+        let was_offered = promise.is_offered();
         promise.service.clone_from(service);
         promise.version = promise.version.wrapping_add(1);
-        if was_open != is_open {
-            for gap in promise.timeline.gaps() {
-                match is_open {
-                    true => self.openings.insert(slot, gap),
-                    false => self.openings.remove(slot, gap),
-                }
+        let is_offered = promise.is_offered();
+        for gap in promise.timeline.gaps() {
+            match (was_offered, is_offered) {
+                (false, true) => self.openings.insert(slot, gap),
+                (true, false) => self.openings.remove(slot, gap),
+                (true, true) | (false, false) => {}
             }
         }
         self.await_return(slot, service);
@@ -98,6 +102,9 @@ impl Lot {
     }
 
     fn reserve(&mut self, reserved: &Reserved, at: Timestamp) {
+        if self.reservations.contains_key(&reserved.id) {
+            return;
+        }
         let state = match reserved.expires_at {
             Some(expires_at) => State::Held { expires_at },
             None => State::Confirmed,
@@ -151,29 +158,37 @@ impl Lot {
 
     fn claim(&mut self, slot: SlotIndex, span: Span) {
         let Some(promise) = self.promises.get_mut(slot.at()) else { return };
+        let was_offered = promise.is_offered();
         let gap = promise.timeline.gap_around(span.window);
         promise.timeline.insert(span);
-        if promise.service == Service::InService {
-            self.openings.remove(slot, gap);
-            let before = Window { from: gap.from, to: span.window.from };
-            let after = Window { from: span.window.to, to: gap.to };
-            for part in [before, after].into_iter().filter(|part| part.from < part.to) {
-                self.openings.insert(slot, part);
+        if !was_offered {
+            return;
+        }
+        self.openings.remove(slot, gap);
+        for part in remainders(gap, span.window) {
+            self.openings.insert(slot, part);
+        }
+        if !promise.is_offered() {
+            for gap in promise.timeline.gaps() {
+                self.openings.remove(slot, gap);
             }
         }
     }
 
     fn release(&mut self, slot: SlotIndex, span: Span) {
         let Some(promise) = self.promises.get_mut(slot.at()) else { return };
+        let was_offered = promise.is_offered();
         promise.timeline.remove(span.reservation);
-        let gap = promise.timeline.gap_around(span.window);
-        if promise.service == Service::InService {
-            let before = Window { from: gap.from, to: span.window.from };
-            let after = Window { from: span.window.to, to: gap.to };
-            for part in [before, after].into_iter().filter(|part| part.from < part.to) {
+        if was_offered {
+            let gap = promise.timeline.gap_around(span.window);
+            for part in remainders(gap, span.window) {
                 self.openings.remove(slot, part);
             }
             self.openings.insert(slot, gap);
+        } else if promise.is_offered() {
+            for gap in promise.timeline.gaps() {
+                self.openings.insert(slot, gap);
+            }
         }
     }
 
@@ -189,14 +204,17 @@ impl Lot {
 
     /// Moves a reservation one step and brings along everything that follows from its state.
     fn step(&mut self, id: ReservationId, at: Timestamp, change: impl FnOnce(&mut Reservation)) {
-        let Some(before) = self.reservations.get(&id).cloned() else { return };
+        let Some(before) = self.reservations.get(&id).filter(|r| r.state.is_active()).cloned()
+        else {
+            return;
+        };
         let mut after = Reservation::clone(&before);
         change(&mut after);
         after.updated_at = at;
         after.version = after.version.wrapping_add(1);
         after.shown &= after.state.is_active();
         let slot = before.slot;
-        if before.state.is_active() && after.state.is_active() && before.window == after.window {
+        if after.state.is_active() && before.window == after.window {
             self.forget_due(&before);
             self.await_due(&after);
             self.reservations.insert(id, Arc::new(after));
@@ -213,14 +231,15 @@ impl Lot {
         self.step(id, at, |reservation| {
             reservation.window = window;
             reservation.shown &= window.from.minus(lead) <= at;
+            // A stay that was put off has not begun: whether somebody comes is asked anew.
+            if matches!(reservation.state, State::CheckedIn { .. }) && at < window.from {
+                reservation.state = State::Confirmed;
+            }
         });
     }
 
-    /// Takes a reservation out with all that followed from it; the opposite of [`Lot::adopt`].
+    /// Takes an active reservation out with all that followed from it; the opposite of [`Lot::adopt`].
     fn withdraw(&mut self, reservation: &Reservation) {
-        if !reservation.state.is_active() {
-            return;
-        }
         let slot = reservation.slot;
         self.release(slot, Span { window: reservation.window, reservation: reservation.id });
         self.forget_due(reservation);
@@ -253,7 +272,16 @@ impl Lot {
             self.await_return(slot, &service);
         }
         for reservation in reservations {
-            self.adopt(reservation);
+            if !self.reservations.contains_key(&reservation.id) {
+                self.adopt(reservation);
+            }
         }
     }
+}
+
+/// What is left of a gap around a window inside it.
+fn remainders(gap: Window, window: Window) -> impl Iterator<Item = Window> {
+    let before = Window { from: gap.from, to: window.from };
+    let after = Window { from: window.to, to: gap.to };
+    [before, after].into_iter().filter(|part| part.from < part.to)
 }

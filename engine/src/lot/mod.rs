@@ -26,7 +26,7 @@ pub use command::{
     Caller, Choice, Command, CountOutcome, CountState, LotPatch, Outcome, Rejection, Reserve,
     Service, SlotPatch,
 };
-pub use decide::{Decision, decide};
+pub use decide::{Decision, Events, Heartbeat, decide};
 pub use event::{Event, LotValues, Reserved, SlotValues};
 pub use openings::{Needs, Openings};
 pub use reservation::{Due, Proof, Reservation, State};
@@ -34,6 +34,7 @@ pub use tally::{Condition, Count, Tally};
 pub use timeline::{Span, Timeline};
 
 use crate::ids::{Pseudonym, ReservationId, SlotIndex};
+use crate::limits::RESERVATIONS_PER_SLOT_MAX;
 use crate::spec::{Kind, Spec};
 use crate::time::Timestamp;
 
@@ -64,6 +65,19 @@ pub struct Promise {
     pub shown: Option<ReservationId>,
     /// Changes of service state and attributes.
     pub version: u32,
+}
+
+impl Promise {
+    /// Whether the slot carries as many promises as it may.
+    #[must_use]
+    pub fn is_booked_out(&self) -> bool {
+        self.timeline.spans().len() >= RESERVATIONS_PER_SLOT_MAX
+    }
+
+    /// Whether "any slot that fits" may choose it: exactly then its gaps are in the index.
+    fn is_offered(&self) -> bool {
+        self.service == Service::InService && !self.is_booked_out()
+    }
 }
 
 /// What becomes due by itself.
@@ -119,19 +133,20 @@ impl Lot {
         })
     }
 
-    /// A lot as it was taken apart by [`Lot::parts`]; everything else is derived.
+    /// A lot as it was taken apart by [`Lot::parts`]; everything else is derived. Total: the specification
+    /// says how many slots there are, whatever number of states a damaged snapshot brings.
     #[must_use]
     pub fn from_parts(parts: LotParts) -> Self {
         let openings = Openings::of(&parts.spec.slots);
-        let promises = parts.slots.into_iter().map(|(service, version)| Promise {
-            service,
-            version,
-            ..Promise::default()
+        let mut states = parts.slots.into_iter();
+        let promises = parts.spec.slot_indices().map(|_| {
+            let (service, version) = states.next().unwrap_or_default();
+            Promise { service, version, ..Promise::default() }
         });
         let mut lot = Self {
+            promises: promises.collect(),
             spec: parts.spec,
             version: parts.version,
-            promises: promises.collect(),
             reservations: OrdMap::new(),
             ended: Vector::new(),
             active_of: OrdMap::new(),
@@ -201,6 +216,12 @@ impl Lot {
         self.reservations.range((start, Unbounded)).map(|(_, reservation)| reservation)
     }
 
+    /// The ended reservation that is forgotten next.
+    #[must_use]
+    pub fn oldest_ended(&self) -> Option<ReservationId> {
+        self.ended.front().copied()
+    }
+
     /// When something is next due by itself.
     #[must_use]
     pub fn next_due_at(&self) -> Option<Timestamp> {
@@ -233,9 +254,12 @@ impl Lot {
     }
 
     /// Takes note of a count that repeats the tally and has no record; see [`crate::slot::Slot::note_heartbeat`].
-    pub fn note_count(&mut self, observed_at: Timestamp, now: Timestamp) {
-        self.tally.absolute_at = self.tally.absolute_at.max(Some(observed_at));
-        self.tally.observed_at = self.tally.observed_at.max(Some(observed_at));
+    pub fn note_count(&mut self, heartbeat: Heartbeat, now: Timestamp) {
+        let observed_at = Some(heartbeat.observed_at);
+        if heartbeat.absolute {
+            self.tally.absolute_at = self.tally.absolute_at.max(observed_at);
+        }
+        self.tally.observed_at = self.tally.observed_at.max(observed_at);
         self.tally.heard_at = now;
     }
 

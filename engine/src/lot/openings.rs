@@ -5,9 +5,12 @@
 //! window fits a slot exactly when one gap starts at or before it and ends at or after it; blocks whose
 //! latest end is too early are skipped whole. Measured in `benches/decide_apply.rs`.
 //!
-//! Blocks are shared by reference count, so a copy of a lot for a reader costs pointers, not gaps.
+//! Classes and blocks are shared by reference count, so a copy of a lot for a reader costs pointers, not
+//! gaps. Total: what the index does not hold is left alone (invariant I5 finds such a difference).
 
 use std::sync::Arc;
+
+use imbl::Vector;
 
 use crate::ids::{SlotIndex, ZoneIndex};
 use crate::spec::{FeatureSet, Size, SlotSpec};
@@ -15,6 +18,10 @@ use crate::time::{Timestamp, Window};
 
 /// Entries in a block before it splits: a block is scanned in well under a microsecond and moved in less.
 const BLOCK_GAPS_MAX: usize = 128;
+/// A block that shrinks below this looks for a neighbour to join, so that blocks stay few.
+const BLOCK_GAPS_LOW: usize = BLOCK_GAPS_MAX / 4;
+/// Joined blocks are at most this large: far from the next split.
+const JOINED_GAPS_MAX: usize = BLOCK_GAPS_MAX / 2;
 
 /// What a vehicle needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,7 +57,7 @@ impl Gap {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Block {
     gaps: Vec<Gap>,
     latest_end: Timestamp,
@@ -63,7 +70,7 @@ impl Block {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Class {
     size: Size,
     features: FeatureSet,
@@ -72,13 +79,24 @@ struct Class {
     blocks: Vec<Arc<Block>>,
 }
 
-/// All gaps of a lot by class. Slots out of service have none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// All gaps of a lot by class. Slots that cannot take a promise (out of service, booked out) have none.
+#[derive(Clone, Debug, Default)]
 pub struct Openings {
     /// Smallest fit first: by size, then by how much a slot offers, so that special bays last.
-    classes: Vec<Class>,
+    classes: Vector<Arc<Class>>,
     class_of: Arc<Vec<u16>>,
 }
+
+/// The same slots and gaps; where blocks end depends on history and does not count.
+impl PartialEq for Openings {
+    fn eq(&self, other: &Self) -> bool {
+        self.class_of == other.class_of
+            && self.classes.len() == other.classes.len()
+            && self.classes.iter().zip(&other.classes).all(|(one, two)| one.is_same(two))
+    }
+}
+
+impl Eq for Openings {}
 
 impl Openings {
     /// Classes without any gaps yet.
@@ -99,17 +117,19 @@ impl Openings {
         let classes = keys
             .into_iter()
             .map(|(size, _, features, zone)| Class { size, features, zone, blocks: Vec::new() })
+            .map(Arc::new)
             .collect();
         Self { classes, class_of: Arc::new(class_of) }
     }
 
-    fn class_mut(&mut self, slot: SlotIndex) -> &mut Class {
-        &mut self.classes[usize::from(self.class_of[slot.at()])]
+    fn blocks_mut(&mut self, slot: SlotIndex) -> Option<&mut Vec<Arc<Block>>> {
+        let class = self.classes.get_mut(usize::from(*self.class_of.get(slot.at())?))?;
+        Some(&mut Arc::make_mut(class).blocks)
     }
 
     pub(super) fn insert(&mut self, slot: SlotIndex, window: Window) {
         let gap = Gap { window, slot };
-        let blocks = &mut self.class_mut(slot).blocks;
+        let Some(blocks) = self.blocks_mut(slot) else { return };
         if blocks.is_empty() {
             blocks.push(Arc::new(Block::new(vec![gap])));
             return;
@@ -128,22 +148,25 @@ impl Openings {
 
     pub(super) fn remove(&mut self, slot: SlotIndex, window: Window) {
         let gap = Gap { window, slot };
-        let blocks = &mut self.class_mut(slot).blocks;
-        if blocks.is_empty() {
-            debug_assert!(false, "a gap that is removed was inserted before");
-            return;
-        }
-        let at = block_for(blocks, &gap);
-        let block = Arc::make_mut(&mut blocks[at]);
-        let Some(position) = block.gaps.iter().position(|other| *other == gap) else {
-            debug_assert!(false, "a gap that is removed was inserted before");
+        let Some(blocks) = self.blocks_mut(slot).filter(|blocks| !blocks.is_empty()) else {
             return;
         };
+        let at = block_for(blocks, &gap);
+        let position = blocks[at].gaps.partition_point(|other| other.order() < gap.order());
+        if blocks[at].gaps.get(position) != Some(&gap) {
+            return;
+        }
+        let block = Arc::make_mut(&mut blocks[at]);
         block.gaps.remove(position);
         if block.gaps.is_empty() {
             blocks.remove(at);
-        } else if gap.window.to == block.latest_end {
+            return;
+        }
+        if gap.window.to == block.latest_end {
             *block = Block::new(std::mem::take(&mut block.gaps));
+        }
+        if block.gaps.len() < BLOCK_GAPS_LOW {
+            join_neighbour(blocks, at);
         }
     }
 
@@ -175,11 +198,24 @@ impl Openings {
     /// Every gap with its slot in a canonical order, for comparison: block boundaries depend on history.
     #[must_use]
     pub fn sorted(&self) -> Vec<(SlotIndex, Timestamp, Timestamp)> {
-        let blocks = self.classes.iter().flat_map(|class| &class.blocks);
-        let gaps = blocks.flat_map(|block| &block.gaps);
+        let gaps = self.classes.iter().flat_map(|class| class.gaps());
         let mut all: Vec<_> = gaps.map(|gap| (gap.slot, gap.window.from, gap.window.to)).collect();
         all.sort_unstable();
         all
+    }
+
+    /// Whether the index can be searched: no block empty or too large, all in order, each block's latest
+    /// end true. Part of invariant I5.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.classes.iter().all(|class| {
+            let sizes = 1..=BLOCK_GAPS_MAX;
+            class.gaps().is_sorted_by_key(Gap::order)
+                && class.blocks.iter().all(|block| {
+                    let latest_end = block.gaps.iter().map(|gap| gap.window.to).max();
+                    sizes.contains(&block.gaps.len()) && latest_end == Some(block.latest_end)
+                })
+        })
     }
 
     /// Whether any slot of the lot could ever take it.
@@ -203,6 +239,15 @@ impl Openings {
 }
 
 impl Class {
+    fn is_same(&self, other: &Self) -> bool {
+        (self.size, self.features, self.zone) == (other.size, other.features, other.zone)
+            && self.gaps().eq(other.gaps())
+    }
+
+    fn gaps(&self) -> impl Iterator<Item = &Gap> {
+        self.blocks.iter().flat_map(|block| &block.gaps)
+    }
+
     fn fits(&self, needs: &Needs) -> bool {
         self.size >= needs.size
             && self.features.has_all(needs.features)
@@ -224,4 +269,18 @@ impl Class {
 /// The block a gap belongs into: the last one that begins at or before it.
 fn block_for(blocks: &[Arc<Block>], gap: &Gap) -> usize {
     blocks.partition_point(|block| block.gaps[0].order() <= gap.order()).saturating_sub(1)
+}
+
+/// Joins a small block with the one after or before it where both together are small enough.
+fn join_neighbour(blocks: &mut Vec<Arc<Block>>, at: usize) {
+    let fits = |left: &usize| {
+        let pair = blocks.get(*left..=*left + 1);
+        pair.is_some_and(|pair| pair[0].gaps.len() + pair[1].gaps.len() <= JOINED_GAPS_MAX)
+    };
+    if let Some(left) = [Some(at), at.checked_sub(1)].into_iter().flatten().find(fits) {
+        let right = blocks.remove(left + 1);
+        let joined = Arc::make_mut(&mut blocks[left]);
+        joined.gaps.extend_from_slice(&right.gaps);
+        joined.latest_end = joined.latest_end.max(right.latest_end);
+    }
 }

@@ -87,14 +87,17 @@ impl Tally {
         let before = Self { heard_at: at, recorded_at: at, silent_since: None, ..*self };
         match count {
             Count::Flow { entered, left } => Self {
-                occupied: self.occupied + i64::from(entered) - i64::from(left),
-                flowed: true,
+                occupied: self.occupied.saturating_add(i64::from(entered) - i64::from(left)),
+                flowed: self.flowed || entered > 0 || left > 0,
                 observed_at: newest,
                 ..before
             },
             Count::Absolute { occupied } => Self {
                 occupied: i64::from(occupied),
-                drift: if self.flowed { i64::from(occupied) - self.occupied } else { self.drift },
+                drift: match self.flowed {
+                    true => i64::from(occupied).saturating_sub(self.occupied),
+                    false => self.drift,
+                },
                 flowed: false,
                 absolute_at: Some(observed_at),
                 observed_at: newest,

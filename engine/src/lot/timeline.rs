@@ -1,4 +1,9 @@
 //! The promises on one slot, in order of time, without overlap (invariant I3).
+//!
+//! Shared by reference count: a lot that is copied for a reader copies its timelines by chunks of slots,
+//! and most of those slots did not change.
+
+use std::sync::Arc;
 
 use crate::ids::ReservationId;
 use crate::time::{Timestamp, Window};
@@ -15,7 +20,7 @@ pub struct Span {
 /// Sorted spans of one slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Timeline {
-    spans: Vec<Span>,
+    spans: Arc<Vec<Span>>,
 }
 
 impl Timeline {
@@ -55,10 +60,10 @@ impl Timeline {
 
     pub(super) fn insert(&mut self, span: Span) {
         let position = self.spans.partition_point(|other| other.window.from < span.window.from);
-        self.spans.insert(position, span);
+        Arc::make_mut(&mut self.spans).insert(position, span);
     }
 
     pub(super) fn remove(&mut self, reservation: ReservationId) {
-        self.spans.retain(|span| span.reservation != reservation);
+        Arc::make_mut(&mut self.spans).retain(|span| span.reservation != reservation);
     }
 }
