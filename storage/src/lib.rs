@@ -1,1 +1,32 @@
-//! Lotkeeper.
+//! The journal: one trait, sled behind it; frames, snapshots, recovery, rotation, the vault of clear texts.
+//!
+//! Invariants: a commit is durable as a whole or not at all; sequence numbers have no gap; what `commit`
+//! returned `Ok` for survives any crash; no plate and no person is in a frame or snapshot in clear.
+//! Byte tables: `docs/storage-format.md`. Why sled, and how it is made safe: `docs/adr/0002-sled.md`.
+//!
+//! Deliberately absent: threads that drive commits, clocks, actors. The journal is a step function.
+
+mod check;
+mod error;
+mod faulty;
+mod files;
+pub mod format;
+mod index;
+mod journal;
+mod memory;
+mod paging;
+mod record;
+mod scan;
+mod sled_journal;
+mod snapshot;
+mod vault;
+
+pub use check::{CheckReport, check};
+pub use error::JournalError;
+pub use faulty::{Fault, FaultPlan, FaultyJournal};
+pub use journal::{CommitStats, Journal, Maintenance, Page, Reader, Recovery, RecoveryReport};
+pub use memory::{MemoryJournal, MemoryStore};
+pub use record::{Claim, ClaimKey, Event, Record};
+pub use sled_journal::{Options, SledJournal};
+pub use snapshot::{ClaimOutcome, LotSnapshot, RememberedClaim};
+pub use vault::{PersonKind, Vault};

@@ -1,0 +1,201 @@
+//! `lotkeeper check`: reads all of a data directory and says what is wrong with it, changing nothing.
+//!
+//! sled repairs while it opens, so it opens a private copy. The log is replayed from the oldest record
+//! there is: every snapshot must equal the replayed state, and no invariant may break on the way.
+
+mod replay;
+mod report;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use report::CheckReport;
+
+use crate::error::JournalError;
+use crate::files;
+use crate::format::Group;
+use crate::paging::Groups;
+use crate::sled_journal::{Archives, Inventory, Layout, Meta, Options, people, refuse_lost_log};
+use replay::Replay;
+
+/// Verifies a data directory: every frame, the order of records in the log and in each lot, the epochs,
+/// snapshots, archive, tip and vault.
+///
+/// # Errors
+/// The directory is not there, in use, or of a later format; the disk. Damage is in the report.
+pub fn check(data_dir: &Path) -> Result<CheckReport, JournalError> {
+    let layout = Layout::new(data_dir);
+    let mut report = CheckReport::new(data_dir);
+    if !data_dir.is_dir() {
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(JournalError::disk("open", data_dir, &missing));
+    }
+    let _lock = layout.lock()?;
+    match check_log(&layout, &mut report) {
+        Ok(()) => Ok(report),
+        Err(JournalError::Damaged { place, detail }) => {
+            report.problem(format!("{place}: {detail}"));
+            Ok(report)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn check_log(layout: &Layout, report: &mut CheckReport) -> Result<(), JournalError> {
+    let Some(live_dir) = layout.current()? else {
+        report.problem("CURRENT is missing: no journal is named".to_owned());
+        return Ok(());
+    };
+    let copy = PrivateCopy::of(&live_dir)?;
+    let inventory = Inventory::open(&copy.dir, &Options::default())?;
+    refuse_lost_log(&inventory, layout.tip()?)?;
+    let Some(meta) = &inventory.meta else {
+        report.note("the journal is new and has no records".to_owned());
+        return Ok(());
+    };
+    report.first_seq = meta.first_seq;
+    report.last_seq = inventory.scan.last_seq;
+    report.epoch = meta.epoch().unwrap_or_default();
+    for broken in &inventory.broken {
+        report.problem(broken.clone());
+    }
+    check_files(layout, &inventory, report)?;
+    let mut replay = Replay::new(&inventory);
+    check_archive(layout, meta, &mut replay, report)?;
+    report.frames += inventory.scan.frames;
+    for group in Groups::new(&inventory.live, meta.first_seq)? {
+        let group = group?;
+        if group.records.last().is_some_and(|record| record.seq <= report.last_seq) {
+            take(&group, meta, &mut replay, report)?;
+        }
+    }
+    replay.finish(report)?;
+    let (people, halves) = people::census(&inventory.live)?;
+    report.people = people;
+    if halves > 0 {
+        report.problem(format!("vault: {halves} entries have lost their other half"));
+    }
+    Ok(())
+}
+
+/// What lies beside the records.
+fn check_files(
+    layout: &Layout,
+    inventory: &Inventory,
+    report: &mut CheckReport,
+) -> Result<(), JournalError> {
+    let (last_seq, epoch) = (report.last_seq, report.epoch);
+    match layout.tip()? {
+        None => report.problem("TIP is missing or unreadable".to_owned()),
+        Some(tip) if tip.seq > last_seq => {
+            let seq = tip.seq;
+            report.problem(format!(
+                "the log ends at {last_seq}, TIP has seen {seq}: records are lost"
+            ));
+        }
+        Some(tip) if tip.epoch != epoch => {
+            report.problem(format!("TIP has epoch {:016x}, the log {epoch:016x}", tip.epoch));
+        }
+        Some(_) => {}
+    }
+    if inventory.blobs > 0 {
+        report.problem(format!("{} values lie in blobs/, which is not synced", inventory.blobs));
+    }
+    let discarded = inventory.scan.discarded.len();
+    if discarded > 0 {
+        report.note(format!(
+            "{discarded} frames of a commit that was never acknowledged; the next start drops them"
+        ));
+    }
+    if let Some(cause) = layout.failure()? {
+        report.note(format!(
+            "a commit failed ({cause}); the next start copies the good frames to a fresh directory"
+        ));
+    }
+    Ok(())
+}
+
+fn check_archive(
+    layout: &Layout,
+    meta: &Meta,
+    replay: &mut Replay<'_>,
+    report: &mut CheckReport,
+) -> Result<(), JournalError> {
+    let archives = Archives::of(layout, meta, report.last_seq)?;
+    for archive in &archives.strangers {
+        let path = archive.path.display();
+        report.problem(format!("{path} does not join the log"));
+    }
+    for archive in &archives.repeated {
+        let path = archive.path.display();
+        report.note(format!("{path} repeats the live journal; the next start removes it"));
+    }
+    for archive in &archives.chain {
+        report.first_seq = report.first_seq.min(archive.first_seq);
+        report.archives += 1;
+        let contents = archive.read(&mut |group| take(group, meta, replay, report));
+        match contents {
+            Ok(contents) => report.frames += contents.frames,
+            Err(JournalError::Damaged { place, detail }) => {
+                report.problem(format!("{place}: {detail}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn take(
+    group: &Group,
+    meta: &Meta,
+    replay: &mut Replay<'_>,
+    report: &mut CheckReport,
+) -> Result<(), JournalError> {
+    let first_seq = group.key.first_seq;
+    if meta.epoch_at(first_seq) != Some(group.epoch) {
+        let epoch = group.epoch;
+        report.problem(format!("the frame at {first_seq} has epoch {epoch:016x}, not the log's"));
+    }
+    for record in &group.records {
+        report.records += 1;
+        replay.take(record, report)?;
+    }
+    Ok(())
+}
+
+/// A copy of a journal directory that is gone when this is dropped.
+struct PrivateCopy {
+    dir: PathBuf,
+}
+
+impl PrivateCopy {
+    fn of(live_dir: &Path) -> Result<Self, JournalError> {
+        let random = getrandom::u64()
+            .map_err(|error| JournalError::disk("draw a name for a copy of", live_dir, &error))?;
+        let copy =
+            Self { dir: std::env::temp_dir().join(format!("lotkeeper-check-{random:016x}")) };
+        copy_dir(live_dir, &copy.dir)?;
+        Ok(copy)
+    }
+}
+
+impl Drop for PrivateCopy {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.dir) {
+            tracing::warn!(path = %self.dir.display(), %error, "a private copy stays behind");
+        }
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) -> Result<(), JournalError> {
+    fs::create_dir_all(to).map_err(|error| JournalError::disk("make", to, &error))?;
+    for path in files::entries(from)? {
+        let target = to.join(files::name_of(&path));
+        if path.is_dir() {
+            copy_dir(&path, &target)?;
+        } else {
+            fs::copy(&path, &target).map_err(|error| JournalError::disk("copy", &path, &error))?;
+        }
+    }
+    Ok(())
+}

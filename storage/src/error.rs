@@ -1,0 +1,88 @@
+//! What can go wrong with the journal, with the remedy in the text.
+
+/// Why the journal did not do what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A commit failed before; nothing is accepted until a restart.
+    #[error(
+        "the journal refuses writes since a commit failed ({cause}); restart to recover the good frames"
+    )]
+    Poisoned {
+        /// The first failure.
+        cause: String,
+    },
+    /// The disk said no.
+    #[error("{operation} on {path} failed: {cause}")]
+    Disk {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: String,
+        /// What the system said.
+        cause: String,
+    },
+    /// Bytes that are not what was written.
+    #[error("{place} is damaged: {detail}; `lotkeeper check` tells how far the good frames go")]
+    Damaged {
+        /// Where.
+        place: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Written by a later release.
+    #[error(
+        "{path} has format {found}, this release reads up to {known}; start the release that wrote it"
+    )]
+    NewerFormat {
+        /// Which directory.
+        path: String,
+        /// Its format.
+        found: u16,
+        /// The newest known.
+        known: u16,
+    },
+    /// Another process has the directory open.
+    #[error("{path} is in use by another process; stop it or choose another --data")]
+    Locked {
+        /// Which directory.
+        path: String,
+    },
+    /// Records that do not continue the log: a mistake of the caller, found before anything was written.
+    #[error("{detail}; the log is unchanged, restart to continue it")]
+    OutOfOrder {
+        /// Which record, and what was expected.
+        detail: String,
+    },
+    /// The wanted records were pruned.
+    #[error("records before {first_seq} have been pruned")]
+    Pruned {
+        /// The oldest one there is.
+        first_seq: u64,
+    },
+}
+
+impl JournalError {
+    pub(crate) fn disk(
+        operation: &'static str,
+        path: &std::path::Path,
+        cause: &dyn std::fmt::Display,
+    ) -> Self {
+        Self::Disk { operation, path: path.display().to_string(), cause: cause.to_string() }
+    }
+
+    pub(crate) fn damaged(place: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Damaged { place: place.into(), detail: detail.into() }
+    }
+
+    /// Says where bytes of the log are not what was written.
+    pub(crate) fn format(place: impl Into<String>, error: &crate::format::FormatError) -> Self {
+        match *error {
+            crate::format::FormatError::Newer { found, .. } => Self::NewerFormat {
+                path: place.into(),
+                found,
+                known: crate::format::FORMAT_VERSION,
+            },
+            _ => Self::damaged(place, error.to_string()),
+        }
+    }
+}

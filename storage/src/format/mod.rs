@@ -1,0 +1,148 @@
+//! Bytes of the log: frames, records, snapshots, the tip file. Byte tables: `docs/storage-format.md`.
+//!
+//! Record types here belong to storage and mirror the engine's, so that domain and format evolve apart.
+//! Invariants: what was encoded decodes to the same; decoding is total (outside bytes give an error,
+//! never a panic) and allocates no more than a small multiple of its input or [`RECORD_BYTES_MAX`].
+//!
+//! Deliberately absent: files, sled, policy. What a damaged frame means is decided by recovery.
+
+mod assembler;
+mod encoder;
+mod event;
+mod frame;
+mod lot_event;
+mod snapshot;
+mod spec;
+mod state;
+mod tip;
+
+pub use assembler::{Assembler, Group};
+pub use encoder::{Encoder, FrameSpan};
+pub use frame::{Frame, FrameKey, Header};
+pub use snapshot::{SnapshotHead, SnapshotKey, decode_snapshot, encode_snapshot, join_chunks};
+pub use tip::Tip;
+
+pub(crate) use frame::{HEADER_BYTES, frame_bytes};
+pub(crate) use snapshot::{head_of, split_chunks};
+
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
+
+/// The format this release writes, and the newest it reads.
+pub const FORMAT_VERSION: u16 = 1;
+/// A frame with its header. sled moves a leaf of up to 16 values that exceeds 128 KiB out to a file it
+/// never syncs; with at most 6 KiB a value that cannot happen.
+pub const FRAME_BYTES_MAX: usize = 6 * 1024;
+/// One value of the snapshot tree, for the same reason as [`FRAME_BYTES_MAX`].
+pub const CHUNK_BYTES_MAX: usize = 6 * 1024;
+/// What one record may take while it is decoded: a lot of 10,000 slots with the longest codes takes 2 MB.
+pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What one snapshot may take while it is decoded: far above a lot with a million reservations.
+pub const SNAPSHOT_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+const _: () = assert!(16 * FRAME_BYTES_MAX < 128 * 1024 - 16 * 64, "a full leaf stays inline");
+
+/// Why bytes are not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// Fewer bytes than the fields need.
+    #[error("{what} ends after {bytes} bytes")]
+    Short {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        bytes: usize,
+    },
+    /// Not this kind of thing.
+    #[error("{what} does not begin with its magic bytes")]
+    Magic {
+        /// Of what.
+        what: &'static str,
+    },
+    /// Written by a later release.
+    #[error("{what} has format {found}, this release reads up to {FORMAT_VERSION}")]
+    Newer {
+        /// Of what.
+        what: &'static str,
+        /// Its format.
+        found: u16,
+    },
+    /// The checksum does not match.
+    #[error("{what} has a wrong checksum")]
+    Checksum {
+        /// Of what.
+        what: &'static str,
+    },
+    /// Fields that contradict each other.
+    #[error("{what}: {detail}")]
+    Invalid {
+        /// Of what.
+        what: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+impl FormatError {
+    pub(crate) fn invalid(what: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid { what, detail: detail.into() }
+    }
+}
+
+type Bounded<const BYTES_MAX: usize> = Configuration<LittleEndian, Varint, Limit<BYTES_MAX>>;
+
+const RECORD_CONFIG: Bounded<RECORD_BYTES_MAX> =
+    bincode::config::standard().with_limit::<RECORD_BYTES_MAX>();
+const SNAPSHOT_CONFIG: Bounded<SNAPSHOT_BYTES_MAX> =
+    bincode::config::standard().with_limit::<SNAPSHOT_BYTES_MAX>();
+
+/// Lets bincode append to a buffer that is used again and again.
+struct Sink<'a>(&'a mut Vec<u8>);
+
+impl Writer for Sink<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Appends a value.
+fn append(
+    value: &impl bincode::Encode,
+    what: &'static str,
+    into: &mut Vec<u8>,
+) -> Result<(), FormatError> {
+    let mut encoder = bincode::enc::EncoderImpl::new(Sink(into), bincode::config::standard());
+    bincode::Encode::encode(value, &mut encoder)
+        .map_err(|error| FormatError::invalid(what, error.to_string()))
+}
+
+/// Fixed-width little-endian fields out of a header.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        match self.0.split_first_chunk::<N>() {
+            Some((head, rest)) => {
+                self.0 = rest;
+                *head
+            }
+            // Headers are measured before they are read.
+            None => [0; N],
+        }
+    }
+
+    fn u16(&mut self) -> u16 {
+        u16::from_le_bytes(self.take())
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.take())
+    }
+
+    fn u64(&mut self) -> u64 {
+        u64::from_le_bytes(self.take())
+    }
+}

@@ -1,0 +1,44 @@
+//! One record: a fact with its place in the one sequence.
+
+use lotkeeper_engine::ids::{LotKey, SlotIndex};
+use lotkeeper_engine::time::Timestamp;
+use lotkeeper_engine::{lot, slot};
+
+/// Names an idempotent request: a keyed hash of tenant, subject and key, so that no person is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimKey(pub u128);
+
+/// An idempotency key in the record of its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose and which key.
+    pub key: ClaimKey,
+    /// Hash of the request's body: the same key with another body is refused.
+    pub fingerprint: u64,
+}
+
+/// What happened, to a slot or to its lot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// To one slot.
+    Slot(SlotIndex, slot::Event),
+    /// To the lot.
+    Lot(lot::Event),
+}
+
+/// A fact of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Place in the one global sequence; the first record has 1; no gaps.
+    pub seq: u64,
+    /// The lot it belongs to.
+    pub lot: LotKey,
+    /// Place in the lot's own sequence; `lot.created` has 1; no gaps.
+    pub lot_seq: u64,
+    /// When the engine decided it.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+    /// The idempotency key of the request behind it: on the last record of its command only.
+    pub claim: Option<Claim>,
+}

@@ -1,0 +1,197 @@
+//! The archive: whole commits that no start needs any more, frame after frame in plain files.
+//!
+//! A file is read once to know where its records lie, when somebody first asks for them.
+
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use lotkeeper_engine::ids::LotKey;
+use lotkeeper_engine::time::Timestamp;
+use sled::IVec;
+
+use crate::error::JournalError;
+use crate::files;
+use crate::format::{Assembler, Frame, FrameKey, Group, HEADER_BYTES, frame_bytes};
+use crate::index::LotIndex;
+use crate::paging::{Frames, Part};
+
+const EXTENSION: &str = "lkf";
+
+/// One file of the archive.
+pub(crate) struct Archive {
+    pub(crate) path: PathBuf,
+    pub(crate) first_seq: u64,
+    pub(crate) last_seq: u64,
+    contents: OnceLock<Contents>,
+}
+
+/// What reading it once told.
+pub(crate) struct Contents {
+    /// First record and place of every group of frames.
+    offsets: Vec<(u64, u64)>,
+    pub(crate) index: LotIndex,
+    pub(crate) newest_at: Timestamp,
+    pub(crate) frames: u64,
+}
+
+impl Archive {
+    pub(crate) fn new(dir: &Path, first_seq: u64, last_seq: u64) -> Self {
+        let path = dir.join(format!("{first_seq:020}-{last_seq:020}.{EXTENSION}"));
+        Self { path, first_seq, last_seq, contents: OnceLock::new() }
+    }
+
+    /// All files of a directory in order; those with other names are left alone.
+    pub(crate) fn list(dir: &Path) -> Result<Vec<Self>, JournalError> {
+        let mut found: Vec<Self> = Vec::new();
+        for path in files::entries(dir)? {
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let Some((first, last)) = stem.split_once('-') else { continue };
+            let ours = path.extension().is_some_and(|extension| extension == EXTENSION);
+            if let (true, Ok(first_seq), Ok(last_seq)) = (ours, first.parse(), last.parse()) {
+                found.push(Self { path, first_seq, last_seq, contents: OnceLock::new() });
+            }
+        }
+        found.sort_by_key(|archive| archive.first_seq);
+        Ok(found)
+    }
+
+    /// Where its records lie; reads the file at the first call.
+    pub(crate) fn contents(&self) -> Result<&Contents, JournalError> {
+        if let Some(contents) = self.contents.get() {
+            return Ok(contents);
+        }
+        let contents = self.read(&mut |_| Ok(()))?;
+        Ok(self.contents.get_or_init(|| contents))
+    }
+
+    /// Reads and verifies the whole file, group by group.
+    pub(crate) fn read(
+        &self,
+        on_group: &mut dyn FnMut(&Group) -> Result<(), JournalError>,
+    ) -> Result<Contents, JournalError> {
+        let wrong = |error| JournalError::format(self.place(), &error);
+        let mut contents = Contents {
+            offsets: Vec::new(),
+            index: LotIndex::default(),
+            newest_at: Timestamp::default(),
+            frames: 0,
+        };
+        let mut assembler = Assembler::new(Some(self.first_seq));
+        let (mut offset, mut start) = (0, 0);
+        let mut ends_whole = false;
+        for frame in self.rows(0)? {
+            let (key, bytes) = frame?;
+            contents.frames += 1;
+            offset += bytes.len() as u64;
+            let Some(group) = assembler.push(key, &bytes).map_err(wrong)? else { continue };
+            contents.offsets.push((group.key.first_seq, start));
+            for record in &group.records {
+                if contents.index.get(record.lot).is_none() {
+                    contents.index.begin(record.lot, record.lot_seq.saturating_sub(1))?;
+                }
+                contents
+                    .index
+                    .note(record.lot, record.lot_seq, record.seq)
+                    .map_err(|error| JournalError::damaged(self.place(), error.to_string()))?;
+                contents.newest_at = contents.newest_at.max(record.at);
+            }
+            on_group(&group)?;
+            ends_whole = group.ends_commit;
+            start = offset;
+        }
+        if !ends_whole || assembler.next_seq() != Some(self.last_seq.saturating_add(1)) {
+            let next = assembler.next_seq().unwrap_or_default();
+            let detail = format!("it ends before record {next}, its name says otherwise");
+            return Err(JournalError::damaged(self.place(), detail));
+        }
+        Ok(contents)
+    }
+
+    fn rows(&self, offset: u64) -> Result<Rows, JournalError> {
+        let wrong = |error: std::io::Error| JournalError::disk("read", &self.path, &error);
+        let mut file = File::open(&self.path).map_err(wrong)?;
+        file.seek(SeekFrom::Start(offset)).map_err(wrong)?;
+        let file = BufReader::with_capacity(64 * 1024, file);
+        Ok(Rows { file, path: self.path.clone(), failed: false })
+    }
+}
+
+impl Part for Archive {
+    fn frames_from(&self, seq: u64) -> Result<Frames, JournalError> {
+        let offsets = &self.contents()?.offsets;
+        let after = offsets.partition_point(|(first_seq, _)| *first_seq <= seq);
+        let offset = after.checked_sub(1).map_or(0, |position| offsets[position].1);
+        Ok(Box::new(self.rows(offset)?))
+    }
+
+    fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+/// Frames of a file, one after the other.
+struct Rows {
+    file: BufReader<File>,
+    path: PathBuf,
+    failed: bool,
+}
+
+impl Rows {
+    fn next_row(&mut self) -> Result<Option<(FrameKey, IVec)>, JournalError> {
+        let disk = |error: std::io::Error| JournalError::disk("read", &self.path, &error);
+        let place = || self.path.display().to_string();
+        let mut header = [0; HEADER_BYTES];
+        let first = self.file.read(&mut header[..1]).map_err(disk)?;
+        if first == 0 {
+            return Ok(None);
+        }
+        self.file.read_exact(&mut header[1..]).map_err(disk)?;
+        let length = frame_bytes(&header).map_err(|error| JournalError::format(place(), &error))?;
+        let mut bytes = vec![0; length];
+        bytes[..HEADER_BYTES].copy_from_slice(&header);
+        self.file.read_exact(&mut bytes[HEADER_BYTES..]).map_err(disk)?;
+        let frame = Frame::parse(&bytes).map_err(|error| JournalError::format(place(), &error))?;
+        let key = frame.header.key;
+        Ok(Some((key, IVec::from(bytes))))
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<(FrameKey, IVec), JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let row = self.next_row().transpose();
+        self.failed = row.as_ref().is_some_and(Result::is_err);
+        row
+    }
+}
+
+/// Newest record of each lot in an exported part.
+pub(crate) type Floors = Vec<(LotKey, u64)>;
+
+/// Writes frames into a new file of the archive; durable when this returns.
+pub(crate) fn export(
+    dir: &Path,
+    first_seq: u64,
+    last_seq: u64,
+    frames: impl Iterator<Item = Result<(FrameKey, IVec), JournalError>>,
+) -> Result<Archive, JournalError> {
+    let archive = Archive::new(dir, first_seq, last_seq);
+    let temporary = archive.path.with_extension("tmp");
+    let wrong = |error: std::io::Error| JournalError::disk("write", &temporary, &error);
+    let mut file = BufWriter::with_capacity(256 * 1024, File::create(&temporary).map_err(wrong)?);
+    for frame in frames {
+        let (_, bytes) = frame?;
+        file.write_all(&bytes).map_err(wrong)?;
+    }
+    let file = file.into_inner().map_err(|error| wrong(error.into_error()))?;
+    file.sync_all().map_err(wrong)?;
+    fs::rename(&temporary, &archive.path).map_err(wrong)?;
+    files::sync_dir(dir)?;
+    Ok(archive)
+}

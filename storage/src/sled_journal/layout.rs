@@ -1,0 +1,190 @@
+//! The data directory: which names there are and what each means.
+//!
+//! `CURRENT` names the live journal and is changed by one rename, so at any instant exactly one directory
+//! is the journal, and it is complete. What nothing names is left over from a crash and removed at start.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::archive::Archive;
+use super::people::KEY_BYTES;
+use crate::error::JournalError;
+use crate::files;
+use crate::format::Tip;
+
+const CURRENT: &str = "CURRENT";
+const TIP: &str = "TIP";
+const LOCK: &str = "LOCK";
+const FAILED: &str = "FAILED";
+const ARCHIVE: &str = "archive";
+const VAULT_KEY: &str = "vault.key";
+const JOURNAL_PREFIX: &str = "journal-";
+
+/// A data directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    dir: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_path_buf() }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn archive_dir(&self) -> PathBuf {
+        self.dir.join(ARCHIVE)
+    }
+
+    pub(crate) fn tip_path(&self) -> PathBuf {
+        self.dir.join(TIP)
+    }
+
+    /// Makes the directory and takes it for this process, for as long as the file is held.
+    pub(crate) fn take(&self) -> Result<File, JournalError> {
+        fs::create_dir_all(self.archive_dir())
+            .map_err(|error| JournalError::disk("make", &self.dir, &error))?;
+        self.lock()
+    }
+
+    /// Takes a directory that is there.
+    pub(crate) fn lock(&self) -> Result<File, JournalError> {
+        let path = self.dir.join(LOCK);
+        let wrong = |error: std::io::Error| JournalError::disk("lock", &path, &error);
+        let open = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = open.map_err(wrong)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                Err(JournalError::Locked { path: self.dir.display().to_string() })
+            }
+            Err(TryLockError::Error(error)) => Err(wrong(error)),
+        }
+    }
+
+    /// The directory that `CURRENT` names; names the first one in a directory without any log.
+    pub(crate) fn live_dir(&self) -> Result<PathBuf, JournalError> {
+        match self.current()? {
+            Some(dir) => Ok(dir),
+            None if self.is_empty()? => {
+                let name = format!("{JOURNAL_PREFIX}{:06}", 1);
+                self.set_current(&name)?;
+                Ok(self.dir.join(name))
+            }
+            None => Err(self.damaged(format!(
+                "{CURRENT} is missing beside a log; write the name of the newest \
+                 {JOURNAL_PREFIX}* directory into it"
+            ))),
+        }
+    }
+
+    /// The directory that `CURRENT` names.
+    pub(crate) fn current(&self) -> Result<Option<PathBuf>, JournalError> {
+        let Some(text) = files::read_if_there(&self.dir.join(CURRENT))? else { return Ok(None) };
+        let name = String::from_utf8_lossy(&text).trim().to_owned();
+        if number_of(&name).is_none() {
+            let detail = format!("{CURRENT} says `{name}`, not {JOURNAL_PREFIX} and a number");
+            return Err(self.damaged(detail));
+        }
+        let dir = self.dir.join(&name);
+        if !dir.is_dir() && !self.is_empty()? {
+            return Err(self.damaged(format!("{name}, which {CURRENT} names, is missing")));
+        }
+        Ok(Some(dir))
+    }
+
+    /// Whether there is no trace of a log.
+    fn is_empty(&self) -> Result<bool, JournalError> {
+        let log = |path: &PathBuf| files::name_of(path).starts_with(JOURNAL_PREFIX);
+        let journals = files::entries(&self.dir)?.iter().any(log);
+        let archives = !Archive::list(&self.archive_dir())?.is_empty();
+        Ok(!journals && !archives && !self.tip_path().exists())
+    }
+
+    /// Makes a directory the live journal. It must be complete and on the disk.
+    pub(crate) fn set_current(&self, name: &str) -> Result<(), JournalError> {
+        files::write_atomic(&self.dir.join(CURRENT), format!("{name}\n").as_bytes(), true)
+    }
+
+    /// The directory after the live one.
+    pub(crate) fn next_dir(&self, live: &Path) -> PathBuf {
+        let number = number_of(files::name_of(live)).unwrap_or_default() + 1;
+        self.dir.join(format!("{JOURNAL_PREFIX}{number:06}"))
+    }
+
+    /// Removes what a crash amid a rotation left.
+    pub(crate) fn remove_leftovers(&self, live: &Path) -> Result<(), JournalError> {
+        for path in files::entries(&self.dir)? {
+            if number_of(files::name_of(&path)).is_some() && path != live {
+                tracing::info!(path = %path.display(), "removing what an unfinished rotation left");
+                fs::remove_dir_all(&path)
+                    .map_err(|error| JournalError::disk("remove", &path, &error))?;
+            }
+        }
+        for dir in [self.dir.clone(), self.archive_dir()] {
+            for path in files::entries(&dir)? {
+                if path.extension().is_some_and(|extension| extension == "tmp") {
+                    files::remove_if_there(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The tip; nothing when it is missing or unreadable, which is judged as history that may have shrunk.
+    pub(crate) fn tip(&self) -> Result<Option<Tip>, JournalError> {
+        let Some(bytes) = files::read_if_there(&self.tip_path())? else { return Ok(None) };
+        let tip = Tip::from_bytes(&bytes);
+        if let Err(error) = &tip {
+            tracing::warn!(%error, "the tip file is unreadable; the epoch changes");
+        }
+        Ok(tip.ok())
+    }
+
+    /// Why a commit failed before the last end, if one did.
+    pub(crate) fn failure(&self) -> Result<Option<String>, JournalError> {
+        let text = files::read_if_there(&self.dir.join(FAILED))?;
+        Ok(text.map(|text| String::from_utf8_lossy(&text).trim().to_owned()))
+    }
+
+    pub(crate) fn mark_failed(&self, cause: &str) -> Result<(), JournalError> {
+        files::write_atomic(&self.dir.join(FAILED), format!("{cause}\n").as_bytes(), true)
+    }
+
+    pub(crate) fn clear_failure(&self) -> Result<(), JournalError> {
+        files::remove_if_there(&self.dir.join(FAILED))?;
+        files::sync_dir(&self.dir)
+    }
+
+    /// The secret behind the hashes of the vault; made at random for a vault that is empty.
+    pub(crate) fn vault_key(&self, vault_is_empty: bool) -> Result<[u8; KEY_BYTES], JournalError> {
+        let path = self.dir.join(VAULT_KEY);
+        let place = path.display().to_string();
+        if let Some(bytes) = files::read_if_there(&path)? {
+            let length = bytes.len();
+            return bytes.try_into().map_err(|_| {
+                JournalError::damaged(place, format!("{length} bytes instead of {KEY_BYTES}"))
+            });
+        }
+        if !vault_is_empty {
+            let detail = "it is missing and the vault has entries; restore it from a backup";
+            return Err(JournalError::damaged(place, detail));
+        }
+        let mut key = [0; KEY_BYTES];
+        getrandom::fill(&mut key)
+            .map_err(|error| JournalError::disk("draw random numbers for", &path, &error))?;
+        files::write_secret(&path, &key)?;
+        Ok(key)
+    }
+
+    fn damaged(&self, detail: String) -> JournalError {
+        JournalError::damaged(self.dir.display().to_string(), detail)
+    }
+}
+
+fn number_of(name: &str) -> Option<u32> {
+    name.strip_prefix(JOURNAL_PREFIX)?.parse().ok()
+}

@@ -1,0 +1,194 @@
+//! One sled directory: its trees, and the only way in which something in it becomes durable.
+//!
+//! sled's `flush` ends in `sync_file_range` on Linux, which is no promise (spacejam/sled#1452): so every
+//! flush is followed by `sync_data` on a handle of our own. Values stay small enough that sled never
+//! moves one out to `blobs/`, which it does not sync at all; that is counted, not trusted.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use sled::{Db, IVec, Tree};
+
+use crate::error::JournalError;
+use crate::files;
+use crate::format::{FORMAT_VERSION, FrameKey};
+use crate::paging::{Frames, Part};
+
+const FORMAT_KEY: &[u8] = b"format";
+const FIRST_SEQ_KEY: &[u8] = b"first_seq";
+const EPOCHS_KEY: &[u8] = b"epochs";
+
+/// An open sled directory.
+pub(crate) struct Live {
+    pub(crate) dir: PathBuf,
+    db: Db,
+    pub(crate) frames: Tree,
+    pub(crate) snapshots: Tree,
+    pub(crate) vault: Tree,
+    meta: Tree,
+    file: File,
+}
+
+/// What the directory says of its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// The first record that belongs here.
+    pub(crate) first_seq: u64,
+    /// From which record on which epoch holds, oldest first.
+    pub(crate) epochs: Vec<(u64, u64)>,
+}
+
+impl Meta {
+    /// The epoch of now; nothing in a new log.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        self.epochs.last().map(|(_, epoch)| *epoch)
+    }
+
+    /// The epoch in which a record was written.
+    pub(crate) fn epoch_at(&self, seq: u64) -> Option<u64> {
+        let after = self.epochs.partition_point(|(first_seq, _)| *first_seq <= seq);
+        after.checked_sub(1).map(|position| self.epochs[position].1)
+    }
+}
+
+/// How long getting something onto the disk took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    pub(crate) flush_micros: u64,
+    pub(crate) sync_micros: u64,
+}
+
+fn micros_since(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Live {
+    /// Opens or makes a directory. May panic on damage: see [`super::guard`].
+    pub(crate) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, JournalError> {
+        let wrong = |error: sled::Error| sled_error("open", dir, &error);
+        let db = sled::Config::new()
+            .path(dir)
+            .cache_capacity(cache_bytes)
+            // Commits flush; a timer would only sync what nobody waits for.
+            .flush_every_ms(None)
+            .use_compression(false)
+            .mode(sled::Mode::HighThroughput)
+            .open()
+            .map_err(wrong)?;
+        let path = dir.join("db");
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(|error| JournalError::disk("open", &path, &error))?;
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            frames: db.open_tree("frames").map_err(wrong)?,
+            snapshots: db.open_tree("snapshots").map_err(wrong)?,
+            vault: db.open_tree("vault").map_err(wrong)?,
+            meta: db.open_tree("meta").map_err(wrong)?,
+            db,
+            file,
+        })
+    }
+
+    /// Gets everything inserted so far onto the disk.
+    pub(crate) fn make_durable(&self) -> Result<Cost, JournalError> {
+        let start = Instant::now();
+        self.db.flush().map_err(|error| sled_error("flush", &self.dir, &error))?;
+        let flush_micros = micros_since(start);
+        let start = Instant::now();
+        self.file.sync_data().map_err(|error| JournalError::disk("sync", &self.dir, &error))?;
+        Ok(Cost { flush_micros, sync_micros: micros_since(start) })
+    }
+
+    /// What the directory says of its log; nothing when it is new.
+    pub(crate) fn meta(&self) -> Result<Option<Meta>, JournalError> {
+        let get = |key| self.meta.get(key).map_err(|error| sled_error("read", &self.dir, &error));
+        let damaged = |what| JournalError::damaged(self.place(), format!("no {what} in its meta"));
+        let Some(format) = get(FORMAT_KEY)? else { return Ok(None) };
+        let format = format.as_ref().try_into().map_err(|_| damaged("format"))?;
+        let found = u16::from_le_bytes(format);
+        if found > FORMAT_VERSION {
+            let path = self.place();
+            return Err(JournalError::NewerFormat { path, found, known: FORMAT_VERSION });
+        }
+        let first_seq = get(FIRST_SEQ_KEY)?.ok_or_else(|| damaged("first sequence"))?;
+        let first_seq = first_seq.as_ref().try_into().map_err(|_| damaged("first sequence"))?;
+        let epochs = get(EPOCHS_KEY)?.ok_or_else(|| damaged("epoch"))?;
+        let (pairs, []) = epochs.as_chunks::<16>() else { return Err(damaged("epoch")) };
+        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+        let epochs = pairs.iter().map(|pair| (number(&pair[..8]), number(&pair[8..]))).collect();
+        Ok(Some(Meta { first_seq: u64::from_le_bytes(first_seq), epochs }))
+    }
+
+    /// Says it anew; durable with the next flush.
+    pub(crate) fn set_meta(&self, meta: &Meta) -> Result<(), JournalError> {
+        let pair = |(seq, epoch): &(u64, u64)| [seq.to_le_bytes(), epoch.to_le_bytes()].concat();
+        let epochs: Vec<u8> = meta.epochs.iter().flat_map(pair).collect();
+        let mut batch = sled::Batch::default();
+        batch.insert(FORMAT_KEY, &FORMAT_VERSION.to_le_bytes());
+        batch.insert(FIRST_SEQ_KEY, &meta.first_seq.to_le_bytes());
+        batch.insert(EPOCHS_KEY, epochs);
+        self.meta.apply_batch(batch).map_err(|error| sled_error("write", &self.dir, &error))
+    }
+
+    /// Files that sled moved out and does not sync; must be none.
+    pub(crate) fn blobs(&self) -> Result<usize, JournalError> {
+        Ok(files::entries(&self.dir.join("blobs"))?.len())
+    }
+
+    /// Bytes of the `db` file: all there is, as `blobs/` is empty.
+    pub(crate) fn bytes(&self) -> Result<u64, JournalError> {
+        let metadata = self.file.metadata();
+        metadata.map(|m| m.len()).map_err(|error| JournalError::disk("measure", &self.dir, &error))
+    }
+
+    pub(crate) fn error(&self, operation: &'static str, error: &sled::Error) -> JournalError {
+        sled_error(operation, &self.dir, error)
+    }
+}
+
+fn sled_error(operation: &'static str, dir: &Path, error: &sled::Error) -> JournalError {
+    match error {
+        sled::Error::Corruption { .. } => {
+            JournalError::damaged(dir.display().to_string(), error.to_string())
+        }
+        _ => JournalError::disk(operation, dir, error),
+    }
+}
+
+impl Part for Arc<Live> {
+    fn frames_from(&self, seq: u64) -> Result<Frames, JournalError> {
+        let until = FrameKey { first_seq: seq, part: u16::MAX }.to_bytes();
+        let holding = self.frames.range(..=until).next_back().transpose();
+        let holding = holding.map_err(|error| self.error("read", &error))?;
+        let start = match holding {
+            Some((key, _)) => key_of(&key, &self.place())?.first_seq,
+            None => seq,
+        };
+        let live = Self::clone(self);
+        let start = FrameKey { first_seq: start, part: 0 }.to_bytes();
+        Ok(Box::new(self.frames.range(start..).map(move |frame| {
+            let (key, bytes) = frame.map_err(|error| live.error("read", &error))?;
+            Ok((key_of(&key, &live.place())?, bytes))
+        })))
+    }
+
+    fn place(&self) -> String {
+        Live::place(self)
+    }
+}
+
+impl Live {
+    /// For messages.
+    pub(crate) fn place(&self) -> String {
+        self.dir.display().to_string()
+    }
+}
+
+fn key_of(bytes: &IVec, place: &str) -> Result<FrameKey, JournalError> {
+    FrameKey::from_bytes(bytes).map_err(|error| JournalError::format(place, &error))
+}

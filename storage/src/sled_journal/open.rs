@@ -1,0 +1,240 @@
+//! Opening a data directory: take it, recover, repair what a failed commit left, settle the epoch.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::archive::Archive;
+use super::copy;
+use super::guard::with_limit;
+use super::layout::Layout;
+use super::live::{Live, Meta};
+use super::options::Options;
+use crate::error::JournalError;
+use crate::files;
+use crate::format::{SnapshotHead, Tip};
+use crate::journal::RecoveryReport;
+use crate::paging::Part;
+use crate::scan::{Continuation, Heads, Scan, continuation, scan};
+use crate::snapshot::LotSnapshot;
+
+/// An open journal directory and what is in it.
+pub(crate) struct Inventory {
+    pub(crate) live: Arc<Live>,
+    /// Nothing in a new one.
+    pub(crate) meta: Option<Meta>,
+    pub(crate) heads: Heads,
+    pub(crate) scan: Scan,
+    pub(crate) blobs: usize,
+    /// Snapshots that are left out, and why.
+    pub(crate) broken: Vec<String>,
+}
+
+impl Inventory {
+    /// Opens and reads all of a directory. May panic inside sled.
+    fn take(dir: &Path, cache_bytes: u64) -> Result<Self, JournalError> {
+        let live = Arc::new(Live::open(dir, cache_bytes)?);
+        let meta = live.meta()?;
+        let mut broken = Vec::new();
+        let heads = live.snapshot_heads(&mut |lot, seq, error| {
+            broken.push(format!("snapshot of lot {} at {seq}: {error}", lot.0));
+        })?;
+        let first_seq = meta.as_ref().map_or(1, |meta| meta.first_seq);
+        let place = live.place();
+        let scan = scan(live.frames_from(0)?, &place, first_seq, &heads, &mut |_| Ok(()))?;
+        if meta.is_none() && (scan.last_seq > 0 || !live.vault.is_empty()) {
+            return Err(JournalError::damaged(place, "records without a format and an epoch"));
+        }
+        let blobs = live.blobs()?;
+        Ok(Self { live, meta, heads, scan, blobs, broken })
+    }
+
+    /// The same on a thread of its own, with a time limit; a panic is an error.
+    pub(crate) fn open(dir: &Path, options: &Options) -> Result<Self, JournalError> {
+        let (place, cache_bytes) = (dir.display().to_string(), options.cache_bytes);
+        let dir = dir.to_path_buf();
+        with_limit(&place, options.open_seconds_max, move || Self::take(&dir, cache_bytes))
+    }
+}
+
+/// A data directory that is ready for commits.
+pub(super) struct Opened {
+    pub(super) live: Arc<Live>,
+    pub(super) meta: Meta,
+    pub(super) heads: Heads,
+    pub(super) scan: Scan,
+    pub(super) archives: Vec<Arc<Archive>>,
+    pub(super) snapshots: Vec<LotSnapshot>,
+    pub(super) tail_start: u64,
+    pub(super) report: RecoveryReport,
+    pub(super) vault_key: [u8; super::people::KEY_BYTES],
+}
+
+/// Recovers a directory that this process has taken.
+pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, JournalError> {
+    let dir = layout.live_dir()?;
+    layout.remove_leftovers(&dir)?;
+    let (tip, failure) = (layout.tip()?, layout.failure()?);
+    let inventory = Inventory::open(&dir, options)?;
+    refuse_lost_log(&inventory, tip)?;
+    let Inventory { mut live, meta, heads, scan, blobs, broken } = inventory;
+    for reason in broken {
+        tracing::warn!(reason, "a snapshot is left out");
+    }
+    for key in &scan.discarded {
+        live.frames.remove(key.to_bytes()).map_err(|error| live.error("write", &error))?;
+    }
+    let report = RecoveryReport {
+        discarded_frames: scan.discarded.len() as u64,
+        ends_below_tip: None,
+        rebuilt: rebuild_reason(failure.as_deref(), blobs),
+        created: meta.is_none(),
+    };
+    let (meta, ends_below_tip) = settle_epoch(meta, scan.last_seq, tip)?;
+    if report.rebuilt.is_some() {
+        live = rebuild(layout, options, &live, &meta, scan.last_seq)?;
+    } else {
+        // What a killed process had written and not synced counts from now on: so it is synced now.
+        live.set_meta(&meta)?;
+        live.make_durable()?;
+        files::sync_tree(&live.dir)?;
+    }
+    let tip = Tip { epoch: meta.epoch().unwrap_or_default(), seq: scan.last_seq };
+    files::write_atomic(&layout.tip_path(), &tip.to_bytes(), true)?;
+    if failure.is_some() {
+        layout.clear_failure()?;
+    }
+    let starts = scan.starts(&heads);
+    let tail_start = scan.tail_start(&starts, &live.place())?;
+    Ok(Opened {
+        snapshots: load(&live, &starts)?,
+        archives: joined_archives(layout, &meta, scan.last_seq)?,
+        vault_key: layout.vault_key(live.vault.is_empty())?,
+        report: RecoveryReport { ends_below_tip, ..report },
+        live,
+        meta,
+        heads,
+        scan,
+        tail_start,
+    })
+}
+
+/// An empty journal beside a tip that says otherwise is a lost log, not a new one.
+pub(crate) fn refuse_lost_log(inventory: &Inventory, tip: Option<Tip>) -> Result<(), JournalError> {
+    match (&inventory.meta, tip) {
+        (None, Some(tip)) if tip.seq > 0 => {
+            let seq = tip.seq;
+            let detail = format!("it is empty, and the tip file has seen record {seq}");
+            Err(JournalError::damaged(inventory.live.place(), detail))
+        }
+        (_, _) => Ok(()),
+    }
+}
+
+fn rebuild_reason(failure: Option<&str>, blobs: usize) -> Option<String> {
+    match (failure, blobs) {
+        (Some(cause), _) => Some(format!("a commit failed before: {cause}")),
+        (None, 0) => None,
+        (None, blobs) => Some(format!("{blobs} values lay in blobs/, which sled does not sync")),
+    }
+}
+
+/// Keeps the epoch or begins a new one, which holds from the next record on.
+fn settle_epoch(
+    meta: Option<Meta>,
+    last_seq: u64,
+    tip: Option<Tip>,
+) -> Result<(Meta, Option<u64>), JournalError> {
+    let mut meta = meta.unwrap_or(Meta { first_seq: 1, epochs: Vec::new() });
+    let verdict = match meta.epoch() {
+        Some(epoch) => continuation(epoch, last_seq, tip),
+        None => Continuation::NewEpoch { ends_below: None },
+    };
+    match verdict {
+        Continuation::SameEpoch => Ok((meta, None)),
+        Continuation::NewEpoch { ends_below } => {
+            let epoch = getrandom::u64().map_err(|error| {
+                JournalError::disk("draw an epoch for", Path::new("the journal"), &error)
+            })?;
+            // Epochs of records that are lost, or that never came, say nothing.
+            meta.epochs.retain(|(first_seq, _)| *first_seq <= last_seq);
+            meta.epochs.push((last_seq + 1, epoch));
+            Ok((meta, ends_below))
+        }
+    }
+}
+
+/// The kernel may show bytes that a failed sync never got onto the disk: they are written once more, in a
+/// fresh directory, and that is synced.
+fn rebuild(
+    layout: &Layout,
+    options: &Options,
+    live: &Arc<Live>,
+    meta: &Meta,
+    last_seq: u64,
+) -> Result<Arc<Live>, JournalError> {
+    let fresh = copy::create(&layout.next_dir(&live.dir), options.cache_bytes)?;
+    copy::frames(live, &fresh, (meta.first_seq, last_seq), &|| Ok(()))?;
+    copy::complete(live, &fresh, meta)?;
+    layout.set_current(files::name_of(&fresh.dir))?;
+    remove_dir(&live.dir);
+    Ok(Arc::new(fresh))
+}
+
+/// What stays is removed at the next start.
+pub(super) fn remove_dir(dir: &PathBuf) {
+    if let Err(error) = fs::remove_dir_all(dir) {
+        tracing::warn!(path = %dir.display(), %error, "the old journal stays until the next start");
+    }
+}
+
+fn load(live: &Live, starts: &[SnapshotHead]) -> Result<Vec<LotSnapshot>, JournalError> {
+    starts.iter().map(|head| live.snapshot(head)).collect()
+}
+
+/// Files of the archive, told apart by whether they join the live journal.
+#[derive(Default)]
+pub(crate) struct Archives {
+    /// They end where the live journal begins, without a gap; oldest first.
+    pub(crate) chain: Vec<Arc<Archive>>,
+    /// Exported by a rotation that did not end: the live journal still has all of it.
+    pub(crate) repeated: Vec<Archive>,
+    /// Beyond a gap.
+    pub(crate) strangers: Vec<Archive>,
+}
+
+impl Archives {
+    pub(crate) fn of(layout: &Layout, meta: &Meta, last_seq: u64) -> Result<Self, JournalError> {
+        let mut archives = Self::default();
+        let mut next = meta.first_seq;
+        for archive in Archive::list(&layout.archive_dir())?.into_iter().rev() {
+            if archive.last_seq + 1 == next {
+                next = archive.first_seq;
+                archives.chain.push(Arc::new(archive));
+            } else if archive.first_seq >= meta.first_seq && archive.last_seq <= last_seq {
+                archives.repeated.push(archive);
+            } else {
+                archives.strangers.push(archive);
+            }
+        }
+        archives.chain.reverse();
+        Ok(archives)
+    }
+}
+
+/// The archive of a log that goes on.
+fn joined_archives(
+    layout: &Layout,
+    meta: &Meta,
+    last_seq: u64,
+) -> Result<Vec<Arc<Archive>>, JournalError> {
+    let archives = Archives::of(layout, meta, last_seq)?;
+    for archive in archives.repeated {
+        files::remove_if_there(&archive.path)?;
+    }
+    for archive in archives.strangers {
+        let path = archive.path.display();
+        tracing::warn!(%path, "a file of the archive does not join the log and is left out");
+    }
+    Ok(archives.chain)
+}
