@@ -1,1 +1,40 @@
-//! Lotkeeper.
+//! The running engine: one actor per lot and per slot, one journal writer, one publisher.
+//!
+//! A command goes: handle (claims, permits) -> actor (decide, apply, hand over) -> writer (number,
+//! commit) -> publisher (durable view, replies, change feed). Invariants: nothing is answered, shown or
+//! published before it is durable; what was answered is seen by the next read; an actor's handler never
+//! waits; killing any actor at any moment changes nothing a client can see, except time.
+//!
+//! Deliberately absent: HTTP, JSON, tokens; domain rules (they are `lotkeeper-engine`'s); bytes on disk.
+
+mod claims;
+mod clock;
+mod directory;
+mod engine;
+mod error;
+mod hub;
+mod invoke;
+mod lot;
+mod metrics;
+mod options;
+mod publisher;
+mod reply;
+mod ring;
+mod slot;
+mod start;
+mod submission;
+mod supervisor;
+mod ticker;
+mod view;
+mod writer;
+
+pub use clock::Clock;
+pub use directory::LotHandle;
+pub use engine::Engine;
+pub use error::{CommandError, NotReady, StartError};
+pub use hub::Watcher;
+pub use metrics::Metrics;
+pub use options::Options;
+pub use reply::{Done, ReadingsDone, Refused, SlotReading};
+pub use ring::{Batch, CatchUp, Change, ChangeKind, Ring};
+pub use view::LotView;

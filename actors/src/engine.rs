@@ -1,0 +1,267 @@
+//! The handle to the running engine, and what all its parts share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam::channel::{Sender, TrySendError};
+use lotkeeper_engine::ids::{LotKey, ReservationId};
+use lotkeeper_engine::time::Timestamp;
+use lotkeeper_storage::{Claim, ClaimKey, JournalError, Maintenance, PersonKind, Reader, Vault};
+use parking_lot::Mutex;
+use ractor::ActorRef;
+use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::claims::Claims;
+use crate::clock::Clock;
+use crate::directory::{Directory, LotHandle};
+use crate::error::{CommandError, NotReady};
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::submission::{Submission, Work};
+use crate::supervisor::SupervisorMessage;
+
+/// The running engine. A copy is the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) running: Arc<Running>,
+}
+
+/// What ends with the engine.
+pub(crate) struct Running {
+    pub supervisor: ActorRef<SupervisorMessage>,
+    pub tasks: Vec<JoinHandle<()>>,
+    pub threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+}
+
+/// What all parts share. Facts have one owner each; this is only where they are found.
+pub(crate) struct Shared {
+    pub options: Options,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub epoch: u64,
+    pub listening_since: Timestamp,
+    pub directory: Directory,
+    pub claims: Arc<Claims>,
+    pub hub: Arc<Hub>,
+    /// One permit per record in flight: the bound of all mailboxes.
+    pub admission: Arc<Semaphore>,
+    /// Places for the engine's own messages.
+    pub reserve: Arc<Semaphore>,
+    pub writer: Sender<Work>,
+    pub reader: Arc<dyn Reader>,
+    pub vault: Arc<dyn Vault>,
+    pub next_key: AtomicU32,
+    /// Counts actor restarts: a sender whose message died waits for the next one.
+    pub restarts: watch::Sender<u64>,
+    pub seq: AtomicU64,
+    pub failed: AtomicBool,
+    pub stopping: AtomicBool,
+    pub storage_full: AtomicBool,
+}
+
+impl Shared {
+    /// Never blocks: the queue has a place for every permit and the reserve.
+    pub fn submit(&self, submission: Submission) {
+        match self.writer.try_send(Work::Submit(submission)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                // A dropped port makes the sender try again, so even this bug loses nothing.
+                debug_assert!(false, "journal queue is smaller than permits + reserve");
+                self.metrics.invariant_broken("queue");
+            }
+            // The writer ended: the dropped port tells.
+            Err(TrySendError::Disconnected(_)) => {}
+        }
+    }
+
+    pub fn admit(&self, records: usize) -> Result<OwnedSemaphorePermit, CommandError> {
+        self.ready().map_err(|not_ready| match not_ready {
+            NotReady::ShuttingDown => CommandError::ShuttingDown,
+            NotReady::JournalFailed => CommandError::OutcomeUnknown,
+            NotReady::StorageFull => CommandError::StorageFull,
+        })?;
+        let records = u32::try_from(records).unwrap_or(u32::MAX);
+        Arc::clone(&self.admission).try_acquire_many_owned(records).map_err(|_| {
+            self.metrics.shed();
+            CommandError::Overloaded
+        })
+    }
+
+    pub fn ready(&self) -> Result<(), NotReady> {
+        if self.failed.load(Ordering::Acquire) {
+            Err(NotReady::JournalFailed)
+        } else if self.is_stopping() {
+            Err(NotReady::ShuttingDown)
+        } else if self.storage_full.load(Ordering::Acquire) {
+            Err(NotReady::StorageFull)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    pub fn set_failed(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    pub fn set_seq(&self, seq: u64) {
+        self.seq.store(seq, Ordering::Release);
+        self.metrics.seq(seq);
+    }
+
+    pub fn journal_seen(&self, seen: &Maintenance) {
+        let floor = self.options.free_space_floor_bytes;
+        let full = seen.free_bytes.is_some_and(|free| free < floor);
+        if full && !self.storage_full.swap(true, Ordering::AcqRel) {
+            let free = seen.free_bytes;
+            tracing::error!(free, floor, "free disk space is below the floor; writes are refused");
+        } else if !full && self.storage_full.swap(false, Ordering::AcqRel) {
+            tracing::info!(free = seen.free_bytes, "free disk space is back; writes are accepted");
+        }
+        self.metrics.journal_seen(seen);
+    }
+}
+
+impl Engine {
+    /// Identifies the history; another epoch means that history may have shrunk. Shown as 16 hexadecimal digits.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.shared.epoch
+    }
+
+    /// The newest durable record's global sequence.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.shared.seq.load(Ordering::Acquire)
+    }
+
+    /// The engine's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// A lot of a tenant by code or id; nothing for another tenant's.
+    #[must_use]
+    pub fn lot(&self, tenant: &str, code_or_id: &str) -> Option<LotHandle> {
+        self.shared.directory.find(tenant, code_or_id)
+    }
+
+    /// A tenant's lots in order of code.
+    #[must_use]
+    pub fn lots(&self, tenant: &str) -> Vec<LotHandle> {
+        self.shared.directory.of_tenant(tenant)
+    }
+
+    /// All lots in order of creation.
+    #[must_use]
+    pub fn all_lots(&self) -> Vec<LotHandle> {
+        self.shared.directory.all()
+    }
+
+    /// The lot by its number in this data directory, as records have it.
+    #[must_use]
+    pub fn lot_by_key(&self, key: LotKey) -> Option<LotHandle> {
+        self.shared.directory.by_key(key)
+    }
+
+    /// Which of a tenant's lots holds a reservation.
+    #[must_use]
+    pub fn lot_of(&self, tenant: &str, id: ReservationId) -> Option<LotHandle> {
+        let key = self.shared.claims.lot_of(id)?;
+        self.shared.directory.by_key(key).filter(|lot| lot.tenant() == tenant)
+    }
+
+    /// Reads the log. Show nothing beyond [`Engine::seq`]: it may not be durable yet.
+    #[must_use]
+    pub fn reader(&self) -> Arc<dyn Reader> {
+        Arc::clone(&self.shared.reader)
+    }
+
+    /// Clear texts of plates and people.
+    #[must_use]
+    pub fn vault(&self) -> Arc<dyn Vault> {
+        Arc::clone(&self.shared.vault)
+    }
+
+    /// Names a request for idempotency without naming anybody: the subject goes in as its pseudonym.
+    ///
+    /// # Errors
+    /// The vault's disk.
+    pub fn claim(
+        &self,
+        tenant: &str,
+        subject: &str,
+        key: &str,
+        body: &[u8],
+    ) -> Result<Claim, JournalError> {
+        let person = self.shared.vault.intern(tenant, PersonKind::Subject, subject)?;
+        let mut named = Sha256::new();
+        for part in [tenant.as_bytes(), person.0.as_bytes().as_slice(), key.as_bytes()] {
+            named.update((part.len() as u64).to_le_bytes());
+            named.update(part);
+        }
+        let key = ClaimKey(first_u128(&named.finalize()));
+        let fingerprint = first_u128(&Sha256::digest(body)) as u64;
+        Ok(Claim { key, fingerprint })
+    }
+
+    /// Whether writes are accepted.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn ready(&self) -> Result<(), NotReady> {
+        self.shared.ready()
+    }
+
+    /// Looks at all deadlines now; the engine does it by itself unless `Options::tick_ms` is `None`.
+    pub fn tick(&self) {
+        crate::ticker::tick(&self.shared);
+    }
+
+    /// Kills actors as a fault test does: `choose` says which of a lot's. They come back by themselves.
+    pub fn kill(&self, lot: &LotHandle, slot: Option<lotkeeper_engine::ids::SlotIndex>) {
+        let actor = match slot {
+            Some(slot) => lot.0.slot_actor(slot),
+            None => lot.0.lot_actor(),
+        };
+        if let Some(actor) = actor {
+            actor.kill();
+        }
+    }
+
+    /// Ends the engine in order: admission, what is in flight, the journal, the actors. What is still in
+    /// flight after `patience` gets no answer, but what was answered stays.
+    pub async fn shutdown(&self, patience: Duration) {
+        self.shared.stopping.store(true, Ordering::Release);
+        let all = u32::try_from(self.shared.options.permits_records).unwrap_or(u32::MAX);
+        let drained = self.shared.admission.acquire_many(all);
+        if tokio::time::timeout(patience, drained).await.is_err() {
+            tracing::warn!(?patience, "requests were still in flight at shutdown");
+        }
+        self.running.tasks.iter().for_each(JoinHandle::abort);
+        let (port, stopped) = oneshot::channel();
+        let writer = self.shared.writer.clone();
+        // The queue may be full for a moment; this thread may block, the runtime's may not.
+        let _sent = tokio::task::spawn_blocking(move || drop(writer.send(Work::Stop(port)))).await;
+        let _writer_gone = stopped.await;
+        let threads = std::mem::take(&mut *self.running.threads.lock());
+        let _joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+        })
+        .await;
+        let _timed_out = self.running.supervisor.stop_and_wait(None, Some(patience)).await;
+    }
+}
+
+fn first_u128(digest: &[u8]) -> u128 {
+    digest.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
+}

@@ -1,0 +1,207 @@
+//! Commands and readings into the engine: claims, permits, the send, and the wait for what is durable.
+//!
+//! The send happens in the call, in the order of the calls; the future only waits. An actor that died
+//! with the message drops the reply port: nothing was journaled, and the message is sent again once the
+//! actor is back. A caller that drops the future loses the answer, never the effect.
+
+use std::sync::Arc;
+
+use lotkeeper_engine::ids::{LotKey, ReservationId};
+use lotkeeper_engine::lot::{self, Command, Outcome, Rejection};
+use lotkeeper_engine::spec::Spec;
+use lotkeeper_storage::{Claim, Event};
+use smallvec::smallvec;
+use tokio::sync::{oneshot, watch};
+
+use crate::claims::{Begun, Remembered};
+use crate::directory::LotHandle;
+use crate::engine::{Engine, Shared};
+use crate::error::CommandError;
+use crate::lot::LotMessage;
+use crate::reply::{Done, ReadingBatch, ReadingTicket, ReadingsDone, Refused, SlotReading};
+use crate::slot::SlotMessage;
+use crate::submission::{CommandPort, CommandReply, Reply, Submission};
+use std::sync::atomic::Ordering;
+
+type Answer = oneshot::Receiver<Result<Done, CommandError>>;
+
+impl Engine {
+    /// Creates a lot; `spec.id` and the slots' ids are the caller's to make.
+    ///
+    /// # Errors
+    /// What is wrong with the specification, a taken code, or why nothing is accepted now.
+    pub async fn create_lot(&self, spec: Spec, claim: Option<Claim>) -> Result<Done, CommandError> {
+        let shared = &self.shared;
+        let faults = spec.faults();
+        if !faults.is_empty() {
+            return Err(CommandError::Rejected(Rejection::Invalid { faults }));
+        }
+        let mut ticket = match self.begin(claim, None)? {
+            Begun::Repeated(remembered) => return self.first_answer(&remembered),
+            Begun::New(ticket) => ticket,
+        };
+        let permit = shared.admit(1)?;
+        ticket.claim_code(&spec.tenant, &spec.code)?;
+        if shared.directory.find(&spec.tenant, &spec.code).is_some() {
+            return Err(CommandError::LotCodeTaken);
+        }
+        let key = LotKey(shared.next_key.fetch_add(1, Ordering::AcqRel));
+        let (answer, answered) = oneshot::channel();
+        let port = CommandPort { answer, ticket, permit: Some(permit) };
+        let reply = Reply::Command(Box::new(CommandReply { port, outcome: Ok(Outcome::Lot) }));
+        let event = Event::Lot(lot::Event::Created(Arc::new(spec)));
+        let at = shared.clock.now();
+        shared.submit(Submission { lot: key, at, events: smallvec![event], claim, reply });
+        answered.await.unwrap_or(Err(CommandError::OutcomeUnknown))
+    }
+
+    /// Sends a command to a lot; the future resolves when the answer is durable.
+    ///
+    /// # Errors
+    /// Why nothing is accepted now, or what an idempotency key or id is already used for.
+    pub fn command(
+        &self,
+        lot: &LotHandle,
+        command: Command,
+        claim: Option<Claim>,
+    ) -> Result<impl Future<Output = Result<Done, CommandError>> + Send + use<>, CommandError> {
+        let engine = self.clone();
+        let lot = lot.clone();
+        // Subscribed before the send: a restart in between is not missed.
+        let mut restarts = self.shared.restarts.subscribe();
+        let mut sent = engine.send(&lot, &command, claim)?;
+        Ok(async move {
+            loop {
+                match sent {
+                    Sent::Repeated(remembered) => return engine.first_answer(&remembered),
+                    Sent::Waiting(answer) => {
+                        if let Ok(answer) = answer.await {
+                            return answer;
+                        }
+                    }
+                }
+                actor_is_back(&engine.shared, &mut restarts).await?;
+                sent = engine.send(&lot, &command, claim)?;
+            }
+        })
+    }
+
+    fn send(
+        &self,
+        lot: &LotHandle,
+        command: &Command,
+        claim: Option<Claim>,
+    ) -> Result<Sent, CommandError> {
+        let route = match command {
+            Command::Reserve(reserve) => Some((reserve.id, lot.key())),
+            _ => None,
+        };
+        let ticket = match self.begin(claim, route)? {
+            Begun::Repeated(remembered) => return Ok(Sent::Repeated(remembered)),
+            Begun::New(ticket) => ticket,
+        };
+        let permit = Some(self.shared.admit(1)?);
+        let (answer, answered) = oneshot::channel();
+        let port = CommandPort { answer, ticket, permit };
+        lot.0.tell_lot(LotMessage::Command(Box::new((command.clone(), claim, port))));
+        Ok(Sent::Waiting(answered))
+    }
+
+    fn begin(
+        &self,
+        claim: Option<Claim>,
+        route: Option<(ReservationId, LotKey)>,
+    ) -> Result<Begun, CommandError> {
+        self.shared.claims.begin(claim, route)
+    }
+
+    fn first_answer(&self, remembered: &Arc<Remembered>) -> Result<Done, CommandError> {
+        // Remembered claims are published with their lot; it may be launching still.
+        let lot =
+            self.shared.directory.by_key(remembered.lot).ok_or(CommandError::RequestInProgress)?;
+        let (lot_seq, answer) = (remembered.lot_seq, remembered.outcome.clone());
+        Ok(Done { lot, lot_seq, answer, repeated: true })
+    }
+
+    /// Sends readings to a lot's slots; the future resolves when all of it is durable. At most
+    /// `READINGS_PER_BATCH_MAX`, and no more than there are permits.
+    ///
+    /// # Errors
+    /// Why nothing is accepted now.
+    pub fn readings(
+        &self,
+        lot: &LotHandle,
+        readings: Vec<SlotReading>,
+    ) -> Result<impl Future<Output = Result<ReadingsDone, CommandError>> + Send + use<>, CommandError>
+    {
+        let shared = Arc::clone(&self.shared);
+        let lot = lot.clone();
+        let mut restarts = shared.restarts.subscribe();
+        let permit = shared.admit(readings.len())?;
+        let (mut batch, mut answered) = ReadingBatch::new(readings.len() + 1, Some(permit));
+        send_readings(&lot, &batch, (0..).zip(&readings));
+        Ok(async move {
+            let mut total = ReadingsDone::default();
+            loop {
+                let _always_sent = answered.await;
+                let round = batch.round();
+                add(&mut total, round.done);
+                if round.failed {
+                    return Err(CommandError::OutcomeUnknown);
+                }
+                if round.lost.is_empty() {
+                    total.lot_seq = total.lot_seq.max(lot.0.view.read().lot_seq);
+                    return Ok(total);
+                }
+                actor_is_back(&shared, &mut restarts).await?;
+                let records = u32::try_from(round.lost.len()).unwrap_or(u32::MAX);
+                let permit = Arc::clone(&shared.admission).acquire_many_owned(records).await.ok();
+                (batch, answered) = ReadingBatch::new(round.lost.len() + 1, permit);
+                let again = round.lost.iter().filter_map(|index| {
+                    readings.get(*index as usize).map(|reading| (*index, reading))
+                });
+                send_readings(&lot, &batch, again);
+            }
+        })
+    }
+}
+
+enum Sent {
+    Waiting(Answer),
+    Repeated(Arc<Remembered>),
+}
+
+fn send_readings<'a>(
+    lot: &LotHandle,
+    batch: &Arc<ReadingBatch>,
+    readings: impl Iterator<Item = (u32, &'a SlotReading)>,
+) {
+    lot.0.tell_slots(readings.map(|(index, reading)| {
+        (reading.slot, SlotMessage::Read(reading.reading, ReadingTicket::new(batch, index)))
+    }));
+    // The sender's own place: a batch is never complete before it is wholly sent.
+    batch.sent();
+}
+
+fn add(total: &mut ReadingsDone, round: ReadingsDone) {
+    total.accepted += round.accepted;
+    total.unchanged += round.unchanged;
+    total.duplicate += round.duplicate;
+    total.late += round.late;
+    total.refused.extend(round.refused);
+    total.refused.sort_unstable_by_key(|refused: &Refused| refused.index);
+    total.lot_seq = total.lot_seq.max(round.lot_seq);
+}
+
+/// Waits for the next restart of any actor. Nothing restarts when the journal failed or the engine ends.
+async fn actor_is_back(
+    shared: &Arc<Shared>,
+    restarts: &mut watch::Receiver<u64>,
+) -> Result<(), CommandError> {
+    match shared.ready() {
+        Err(crate::error::NotReady::JournalFailed) => return Err(CommandError::OutcomeUnknown),
+        Err(crate::error::NotReady::ShuttingDown) => return Err(CommandError::ShuttingDown),
+        Err(crate::error::NotReady::StorageFull) | Ok(()) => {}
+    }
+    restarts.changed().await.map_err(|_| CommandError::ShuttingDown)
+}

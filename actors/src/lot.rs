@@ -1,0 +1,205 @@
+//! The lot actor: a thin shell around `engine::lot`, and the keeper of the lot's deadlines.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use lotkeeper_engine::ids::SlotIndex;
+use lotkeeper_engine::lot::{self, Bays, Command, Decision, Lot};
+use lotkeeper_engine::slot::Slot;
+use lotkeeper_engine::time::{Seconds, Timestamp};
+use lotkeeper_storage::{Claim, Event};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::directory::{Entry, LotHandle};
+use crate::engine::Shared;
+use crate::error::CommandError;
+use crate::reply::Done;
+use crate::slot::SlotMessage;
+use crate::submission::{CommandPort, CommandReply, Reply, Submission};
+use crate::view;
+
+pub(crate) struct LotActor;
+
+pub(crate) enum LotMessage {
+    Command(Box<(Command, Option<Claim>, CommandPort)>),
+    Tick(OwnedSemaphorePermit),
+}
+
+/// What a lot actor is made from, at launch and at every restart: the durable view, nothing else.
+pub(crate) struct LotState {
+    shared: Arc<Shared>,
+    entry: Arc<Entry>,
+    lot: Lot,
+    /// Events applied so far; the view lags behind by what is in flight.
+    events: u64,
+    /// When the sensors must next be looked at.
+    silence_due: Timestamp,
+}
+
+/// Bays as the durable view has them at the moment of the question.
+struct Sensors<'a>(&'a Entry);
+
+impl Bays for Sensors<'_> {
+    fn occupied(&self, slot: SlotIndex) -> Option<bool> {
+        self.0.view.read().slots.get(slot.at()).and_then(Slot::occupied)
+    }
+}
+
+impl LotState {
+    pub fn from_view(shared: &Arc<Shared>, entry: &Arc<Entry>) -> Self {
+        let view = entry.view();
+        let state = Self {
+            shared: Arc::clone(shared),
+            entry: Arc::clone(entry),
+            lot: view.lot.clone(),
+            events: view.lot_events,
+            silence_due: Timestamp::MIN,
+        };
+        drop(view);
+        state.entry.tick_sent.store(false, Ordering::Release);
+        state.set_next_due();
+        state
+    }
+
+    fn command(&mut self, command: &Command, claim: Option<Claim>, port: CommandPort) {
+        let now = self.shared.clock.now();
+        let decision = self.decide(command, now);
+        let Decision { events, outcome, heartbeat } = decision;
+        if let Some(observed_at) = heartbeat {
+            self.lot.note_count(observed_at, now);
+        }
+        if let Err(rejection) = &outcome {
+            self.shared.metrics.rejected(rejection);
+        }
+        if events.is_empty() && self.rests_on_durable() {
+            return self.answer_at_once(outcome, port);
+        }
+        // What was overdue comes first; the key belongs to what the command itself did.
+        let claim = claim.filter(|_| match (&outcome, events.last()) {
+            (Ok(outcome), Some(last)) => view::concerns(last, outcome),
+            (Ok(_) | Err(_), _) => false,
+        });
+        self.submit(events, now, claim, Reply::Command(Box::new(CommandReply { port, outcome })));
+        self.set_next_due();
+    }
+
+    fn decide(&mut self, command: &Command, now: Timestamp) -> Decision {
+        let decision = lot::decide(&self.lot, command, now, &Sensors(&self.entry));
+        for event in &decision.events {
+            lot::apply(&mut self.lot, event, now);
+        }
+        self.events += decision.events.len() as u64;
+        decision
+    }
+
+    fn submit(
+        &self,
+        events: impl IntoIterator<Item = lot::Event>,
+        at: Timestamp,
+        claim: Option<Claim>,
+        reply: Reply,
+    ) {
+        let events = events.into_iter().map(Event::Lot).collect();
+        self.shared.submit(Submission { lot: self.entry.key, at, events, claim, reply });
+    }
+
+    fn rests_on_durable(&self) -> bool {
+        self.entry.view.read().lot_events == self.events
+    }
+
+    fn answer_at_once(&self, outcome: Result<lot::Outcome, lot::Rejection>, port: CommandPort) {
+        let answer = outcome.map(|outcome| view::answer(&self.lot, &outcome));
+        match answer {
+            Err(rejection) => port.fail(CommandError::Rejected(rejection)),
+            Ok(None) => port.fail(CommandError::OutcomeUnknown),
+            Ok(Some(answer)) => {
+                let lot_seq = self.entry.view.read().lot_seq;
+                let lot = LotHandle(Arc::clone(&self.entry));
+                // Nothing was recorded, so the claims are released: the same again is decided afresh.
+                let CommandPort { answer: port, ticket, permit: _released } = port;
+                drop(ticket);
+                let _caller_hung_up = port.send(Ok(Done { lot, lot_seq, answer, repeated: false }));
+            }
+        }
+    }
+
+    fn tick(&mut self, permit: OwnedSemaphorePermit) {
+        self.entry.tick_sent.store(false, Ordering::Release);
+        let now = self.shared.clock.now();
+        let listening_since = self.shared.listening_since;
+        let decision = self.decide(&Command::Tick { listening_since }, now);
+        if !decision.events.is_empty() {
+            self.submit(decision.events, now, None, Reply::Nobody(Some(permit)));
+        }
+        if self.silence_due <= now {
+            self.silence_due = self.look_for_silence(now);
+        }
+        self.set_next_due();
+    }
+
+    /// Asks every slot that may have fallen silent; tells when to look again. The view knows recorded
+    /// hearings, at most a quarter of the silence time old: the slot itself has the last word.
+    fn look_for_silence(&self, now: Timestamp) -> Timestamp {
+        let rules = self.entry.sensor_rules();
+        let since = self.shared.listening_since;
+        let view = self.entry.view();
+        let mut next = now.plus(rules.silence);
+        let mut suspects = Vec::new();
+        for (index, slot) in view.spec().slot_indices().zip(view.slots.iter()) {
+            let Some(hearing) = slot.hearing.filter(|_| slot.silent_since.is_none()) else {
+                continue;
+            };
+            let due = hearing.heard_at.max(since).plus(rules.silence);
+            if due > now {
+                next = next.min(due);
+                continue;
+            }
+            // Looked at again soon: it may have been heard, or there may be no place in the queue now.
+            next = next.min(now.plus(Seconds(1.max(rules.silence.0 / 8))));
+            match Arc::clone(&self.shared.reserve).try_acquire_owned() {
+                Ok(permit) => suspects.push((index, SlotMessage::CheckSilence(permit))),
+                Err(_) => break,
+            }
+        }
+        drop(view);
+        self.entry.tell_slots(suspects.into_iter());
+        next
+    }
+
+    fn set_next_due(&self) {
+        let counter = self.lot.counter_due_at(self.shared.listening_since);
+        let dues = [self.lot.next_due_at(), counter, Some(self.silence_due)];
+        self.entry.due_at(dues.into_iter().flatten().min());
+    }
+}
+
+impl Actor for LotActor {
+    type Msg = LotMessage;
+    type State = LotState;
+    type Arguments = LotState;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<LotMessage>,
+        state: LotState,
+    ) -> Result<LotState, ActorProcessingErr> {
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<LotMessage>,
+        message: LotMessage,
+        state: &mut LotState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            LotMessage::Command(command) => {
+                let (command, claim, port) = *command;
+                state.command(&command, claim, port);
+            }
+            LotMessage::Tick(permit) => state.tick(permit),
+        }
+        Ok(())
+    }
+}

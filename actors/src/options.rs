@@ -1,0 +1,52 @@
+//! How the engine is set up. Defaults suit one machine of two cores and up.
+
+use std::sync::Arc;
+
+/// What happens after a failed commit, once the callers have their answer.
+pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Settings of the engine; every field has a default.
+#[derive(Clone)]
+pub struct Options {
+    /// Records in flight at most: the bound of all mailboxes.
+    pub permits_records: usize,
+    /// Records in one commit at most.
+    pub commit_records_max: usize,
+    /// Changes a lot's ring keeps for readers that resume or lag.
+    pub ring_changes_per_lot: usize,
+    /// A lot whose snapshot is older than so many records gets a new one.
+    pub snapshot_every_records: u64,
+    /// Idempotency keys remembered per lot ...
+    pub claims_per_lot: usize,
+    /// ... and for how long; whichever ends first.
+    pub claim_seconds: u32,
+    /// Below so much free disk space writes are refused.
+    pub free_space_floor_bytes: u64,
+    /// How often deadlines are looked at; nothing for simulations, which call `Engine::tick`.
+    pub tick_ms: Option<u64>,
+    /// Called after a failed commit.
+    pub on_fatal: OnFatal,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            permits_records: 65_536,
+            commit_records_max: 8_192,
+            ring_changes_per_lot: 1_024,
+            snapshot_every_records: 500_000,
+            claims_per_lot: 10_000,
+            claim_seconds: 86_400,
+            free_space_floor_bytes: 256 * 1024 * 1024,
+            tick_ms: Some(200),
+            on_fatal: Arc::new(|cause| {
+                tracing::error!(cause, "commit failed; the process ends, the next start recovers");
+                // Dropping sled would flush again: a retried sync that may lie. Abort runs no destructors.
+                std::process::abort();
+            }),
+        }
+    }
+}
+
+/// Places in the journal queue beside the permits, for the engine's own messages.
+pub(crate) const RESERVE_RECORDS: usize = 16_384;

@@ -1,0 +1,43 @@
+//! One tick for all lots: looks which deadlines have come, a few times a second. No timer per lot or slot.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::engine::Shared;
+use crate::lot::LotMessage;
+
+/// Sends a tick to every lot that has something due.
+pub(crate) fn tick(shared: &Arc<Shared>) {
+    let now_micros = shared.clock.now().micros();
+    for lot in shared.directory.all() {
+        let entry = &lot.0;
+        let due = entry.next_due_micros.load(Ordering::Acquire) <= now_micros;
+        // One tick at a time: a lot that is slow to answer is not asked twice.
+        if due && !entry.tick_sent.swap(true, Ordering::AcqRel) {
+            match Arc::clone(&shared.reserve).try_acquire_owned() {
+                Ok(permit) => entry.tell_lot(LotMessage::Tick(permit)),
+                // The reserve is busy: the next round tries again.
+                Err(_) => entry.tick_sent.store(false, Ordering::Release),
+            }
+        }
+    }
+}
+
+/// Ticks for ever.
+pub(crate) async fn run(shared: Arc<Shared>, every: Duration) {
+    let mut interval = tokio::time::interval(every);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut disciplined_at = tokio::time::Instant::now();
+    loop {
+        interval.tick().await;
+        tick(&shared);
+        if disciplined_at.elapsed() >= Duration::from_secs(1) {
+            disciplined_at = tokio::time::Instant::now();
+            shared.metrics.clock_disagrees(shared.clock.discipline());
+            shared.metrics.claims(shared.claims.len());
+            let free = shared.admission.available_permits();
+            shared.metrics.permits(shared.options.permits_records.saturating_sub(free));
+        }
+    }
+}

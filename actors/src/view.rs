@@ -1,0 +1,294 @@
+//! The durable view: a second copy of every lot, built from what is durable and nothing else.
+//!
+//! Reads, lists, stream snapshots, journal snapshots and restarted actors all take it from here. It is
+//! consistent as of one sequence: a reader holds a whole copy, for the price of a few pointers.
+
+use std::sync::Arc;
+
+use imbl::Vector;
+use lotkeeper_engine::counts::{Counts, LotCounts};
+use lotkeeper_engine::ids::{LotKey, SlotIndex};
+use lotkeeper_engine::lot::{self, Bays, Lot};
+use lotkeeper_engine::slot::{self, Slot};
+use lotkeeper_engine::spec::Spec;
+use lotkeeper_engine::status::Status;
+use lotkeeper_engine::time::Timestamp;
+use lotkeeper_engine::{ids::ReservationId, invariants};
+use lotkeeper_storage::{ClaimOutcome, Event, LotSnapshot, Record, RememberedClaim};
+
+use crate::ring::{Change, ChangeKind};
+
+/// One lot as of one sequence.
+#[derive(Clone, Debug)]
+pub struct LotView {
+    /// What is promised.
+    pub lot: Lot,
+    /// What is, slot by slot.
+    pub slots: Vector<Slot>,
+    /// Slots by shown status.
+    pub counts: LotCounts,
+    /// The lot's sequence.
+    pub lot_seq: u64,
+    /// The global sequence of the lot's newest record.
+    pub seq: u64,
+    /// Record time of the newest record.
+    pub at: Timestamp,
+    /// Events of the lot itself (not of its slots) so far: tells an actor whether its own are all here.
+    pub(crate) lot_events: u64,
+}
+
+impl LotView {
+    pub(crate) fn new(spec: &Arc<Spec>, record: &Record) -> Self {
+        let lot = Lot::new(Arc::clone(spec));
+        let slots: Vector<Slot> = spec.slots.iter().map(|_| Slot::default()).collect();
+        Self::build(lot, slots, (record.seq, record.lot_seq), record.at)
+    }
+
+    pub(crate) fn from_snapshot(snapshot: LotSnapshot) -> Self {
+        let lot = Lot::from_parts(snapshot.parts);
+        let slots = snapshot.slots.into_iter().collect();
+        Self::build(lot, slots, (snapshot.seq, snapshot.lot_seq), snapshot.at)
+    }
+
+    fn build(lot: Lot, slots: Vector<Slot>, (seq, lot_seq): (u64, u64), at: Timestamp) -> Self {
+        let counts = LotCounts::default();
+        let mut view = Self { lot, slots, counts, lot_seq, seq, at, lot_events: 0 };
+        view.recount();
+        view
+    }
+
+    pub(crate) fn snapshot(
+        &self,
+        lot: LotKey,
+        seq: u64,
+        claims: impl Iterator<Item = RememberedClaim>,
+    ) -> LotSnapshot {
+        LotSnapshot {
+            lot,
+            seq,
+            lot_seq: self.lot_seq,
+            at: self.at,
+            parts: self.lot.parts(),
+            slots: self.slots.iter().cloned().collect(),
+            claims: claims.collect(),
+        }
+    }
+
+    fn recount(&mut self) {
+        let spec = Arc::clone(self.lot.spec());
+        let statuses = spec.slot_indices().map(|slot| self.status(slot));
+        self.counts = LotCounts::of(&spec, statuses);
+    }
+
+    /// What the lot is made of.
+    #[must_use]
+    pub fn spec(&self) -> &Arc<Spec> {
+        self.lot.spec()
+    }
+
+    /// The shown status of a slot; `Unknown` for one that is not there.
+    #[must_use]
+    pub fn status(&self, slot: SlotIndex) -> Status {
+        match self.slots.get(slot.at()) {
+            Some(state) => invariants::status(&self.lot, slot, state),
+            None => Status::Unknown,
+        }
+    }
+
+    /// What the lot as a whole shows: its count where it is counted, else its slots.
+    #[must_use]
+    pub fn shown_counts(&self) -> Counts {
+        match self.lot.tally() {
+            Some(tally) => tally.counts(self.spec().capacity),
+            None => self.counts.total,
+        }
+    }
+
+    /// Every broken invariant; empty unless there is a bug.
+    #[must_use]
+    pub fn broken(&self) -> Vec<invariants::Broken> {
+        let mut broken = invariants::check_lot(&self.lot);
+        broken.extend(invariants::check_counts(&self.lot, self.slots.iter(), &self.counts));
+        broken
+    }
+
+    /// Applies a durable record and tells how watchers see it.
+    pub(crate) fn apply(&mut self, record: &Record) -> Change {
+        debug_assert_eq!(record.lot_seq, self.lot_seq + 1, "a lot's sequence has no gap");
+        (self.seq, self.lot_seq, self.at) = (record.seq, record.lot_seq, record.at);
+        let mut change = Change {
+            seq: record.lot_seq,
+            kind: kind(&record.event),
+            slot: None,
+            at: record.at,
+            observed_at: observed_at(&record.event),
+            window: None,
+        };
+        match &record.event {
+            Event::Slot(slot, event) => {
+                change.slot = self.move_slot(*slot, |view| {
+                    if let Some(state) = view.slots.get_mut(slot.at()) {
+                        slot::apply(state, event, record.at);
+                    }
+                });
+            }
+            Event::Lot(event) => {
+                self.lot_events += 1;
+                self.apply_to_lot(event, record.at, &mut change);
+            }
+        }
+        change
+    }
+
+    fn apply_to_lot(&mut self, event: &lot::Event, at: Timestamp, change: &mut Change) {
+        match subject(event) {
+            Subject::Lot => lot::apply(&mut self.lot, event, at),
+            Subject::Slot(slot) if matches!(event, lot::Event::SlotChanged(_)) => {
+                // Its groups change: there is no "before" to move from.
+                lot::apply(&mut self.lot, event, at);
+                self.recount();
+                change.slot = Some((slot, self.status(slot)));
+            }
+            Subject::Slot(slot) => {
+                change.slot = self.move_slot(slot, |view| lot::apply(&mut view.lot, event, at));
+            }
+            Subject::New(slot, id) => {
+                change.slot = self.move_slot(slot, |view| lot::apply(&mut view.lot, event, at));
+                change.window = self.lot.reservation(id).map(|reservation| reservation.window);
+            }
+            Subject::Reservation(id) => {
+                let slot = self.lot.reservation(id).map(|reservation| reservation.slot);
+                let Some(slot) = slot else { return lot::apply(&mut self.lot, event, at) };
+                change.slot = self.move_slot(slot, |view| lot::apply(&mut view.lot, event, at));
+                change.window = self.lot.reservation(id).map(|reservation| reservation.window);
+            }
+        }
+    }
+
+    fn move_slot(
+        &mut self,
+        slot: SlotIndex,
+        apply: impl FnOnce(&mut Self),
+    ) -> Option<(SlotIndex, Status)> {
+        let before = self.status(slot);
+        apply(self);
+        let after = self.status(slot);
+        let spec = self.lot.spec();
+        if let Some(slot) = spec.slot(slot) {
+            self.counts.change(slot, before, after);
+        }
+        Some((slot, after))
+    }
+
+    /// The answer to a command that touched what `event` touches, as it stands now.
+    pub(crate) fn outcome_of(&self, event: &Event) -> Option<ClaimOutcome> {
+        let Event::Lot(event) = event else { return None };
+        let outcome = match event {
+            lot::Event::Counted { .. } => lot::Outcome::Count(lot::CountOutcome::Accepted),
+            lot::Event::CounterFellSilent => return None,
+            _ => match subject(event) {
+                Subject::Lot => lot::Outcome::Lot,
+                Subject::Slot(slot) => lot::Outcome::Slot(slot),
+                Subject::New(_, id) | Subject::Reservation(id) => lot::Outcome::Reservation(id),
+            },
+        };
+        answer(&self.lot, &outcome)
+    }
+}
+
+/// What a lot's event is about.
+enum Subject {
+    Lot,
+    Slot(SlotIndex),
+    New(SlotIndex, ReservationId),
+    Reservation(ReservationId),
+}
+
+fn subject(event: &lot::Event) -> Subject {
+    use lot::Event as E;
+    match event {
+        E::Created(_) | E::Changed(_) | E::Counted { .. } | E::CounterFellSilent => Subject::Lot,
+        E::SlotChanged(values) => Subject::Slot(values.slot),
+        E::ServiceChanged { slot, .. } => Subject::Slot(*slot),
+        E::Reserved(reserved) => Subject::New(reserved.slot, reserved.id),
+        E::Confirmed { id }
+        | E::Modified { id, .. }
+        | E::Cancelled { id, .. }
+        | E::Expired { id }
+        | E::HoldBegan { id }
+        | E::CheckedIn { id, .. }
+        | E::NoShow { id }
+        | E::Completed { id } => Subject::Reservation(*id),
+    }
+}
+
+/// Whether an event is what a command asked for, rather than something overdue that came before it.
+pub(crate) fn concerns(event: &lot::Event, outcome: &lot::Outcome) -> bool {
+    match (subject(event), outcome) {
+        (Subject::New(_, id) | Subject::Reservation(id), lot::Outcome::Reservation(wanted)) => {
+            id == *wanted
+        }
+        (Subject::Slot(slot), lot::Outcome::Slot(wanted)) => slot == *wanted,
+        (Subject::Lot, lot::Outcome::Lot) => true,
+        (Subject::Lot, lot::Outcome::Count(_)) => matches!(event, lot::Event::Counted { .. }),
+        (Subject::Lot | Subject::Slot(_) | Subject::New(..) | Subject::Reservation(_), _) => false,
+    }
+}
+
+/// The answer to a granted command, from the state after it.
+pub(crate) fn answer(lot: &Lot, outcome: &lot::Outcome) -> Option<ClaimOutcome> {
+    Some(match outcome {
+        lot::Outcome::Reservation(id) => {
+            ClaimOutcome::Reservation(Box::new(lot.reservation(*id)?.as_ref().clone()))
+        }
+        lot::Outcome::Slot(slot) => {
+            ClaimOutcome::Slot { slot: *slot, version: lot.promise(*slot)?.version }
+        }
+        lot::Outcome::Lot | lot::Outcome::Settled => ClaimOutcome::Lot { version: lot.version() },
+        lot::Outcome::Count(outcome) => ClaimOutcome::Count(*outcome, lot.count_state()),
+    })
+}
+
+fn observed_at(event: &Event) -> Option<Timestamp> {
+    match event {
+        Event::Slot(_, slot::Event::Occupied(seen) | slot::Event::Vacated(seen)) => {
+            Some(seen.mark.observed_at)
+        }
+        Event::Slot(_, slot::Event::Heard { mark }) => Some(mark.observed_at),
+        Event::Lot(lot::Event::Counted { observed_at, .. }) => Some(*observed_at),
+        Event::Slot(_, slot::Event::FellSilent) | Event::Lot(_) => None,
+    }
+}
+
+fn kind(event: &Event) -> ChangeKind {
+    use lot::Event as E;
+    match event {
+        Event::Slot(_, slot::Event::Occupied(_)) => ChangeKind::SlotOccupied,
+        Event::Slot(_, slot::Event::Vacated(_)) => ChangeKind::SlotVacated,
+        Event::Slot(_, slot::Event::Heard { .. }) => ChangeKind::SlotHeard,
+        Event::Slot(_, slot::Event::FellSilent) => ChangeKind::SlotSilent,
+        Event::Lot(event) => match event {
+            E::Created(_) => ChangeKind::LotCreated,
+            E::Changed(_) => ChangeKind::LotChanged,
+            E::SlotChanged(_) | E::ServiceChanged { .. } => ChangeKind::SlotChanged,
+            E::Reserved(reserved) if reserved.expires_at.is_some() => ChangeKind::ReservationHeld,
+            E::Reserved(_) | E::Confirmed { .. } => ChangeKind::ReservationConfirmed,
+            E::Modified { .. } => ChangeKind::ReservationModified,
+            E::Cancelled { .. } => ChangeKind::ReservationCancelled,
+            E::Expired { .. } => ChangeKind::ReservationExpired,
+            E::HoldBegan { .. } => ChangeKind::HoldBegan,
+            E::CheckedIn { .. } => ChangeKind::ReservationCheckedIn,
+            E::NoShow { .. } => ChangeKind::ReservationNoShow,
+            E::Completed { .. } => ChangeKind::ReservationCompleted,
+            E::Counted { .. } => ChangeKind::CountRecorded,
+            E::CounterFellSilent => ChangeKind::CountSilent,
+        },
+    }
+}
+
+/// Bays as the durable view knows them: at most one commit behind the sensors.
+impl Bays for LotView {
+    fn occupied(&self, slot: SlotIndex) -> Option<bool> {
+        self.slots.get(slot.at()).and_then(Slot::occupied)
+    }
+}

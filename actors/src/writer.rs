@@ -1,0 +1,181 @@
+//! The journal writer: takes all that waits, numbers it, makes it durable, hands it on.
+//!
+//! A step function without thread or clock; `start.rs` drives it with one OS thread. The batch is
+//! whatever came in while the last commit ran: one when idle, thousands under load. After a failed commit
+//! everybody who waits is told that the outcome is unknown, and the journal is never touched again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use lotkeeper_engine::ids::LotKey;
+use lotkeeper_storage::{Journal, JournalError, Record};
+use tokio::sync::oneshot;
+
+use crate::engine::Shared;
+use crate::submission::{Commit, Reply, Submission, Work};
+
+/// How often maintenance looks at the tip, the free space and rotation.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(500);
+
+pub(crate) struct Writer {
+    pub journal: Box<dyn Journal>,
+    pub shared: Arc<Shared>,
+    pub inbox: Receiver<Work>,
+    pub publisher: Sender<Commit>,
+    /// The last global sequence.
+    pub seq: u64,
+    /// The last sequence of each lot, by key.
+    pub lot_seqs: Vec<u64>,
+    pub commit_records_max: usize,
+    pub maintained_at: Instant,
+}
+
+/// What a step ended with.
+enum Step {
+    Continue,
+    Stop(oneshot::Sender<()>),
+}
+
+impl Writer {
+    /// Runs until it is stopped or a commit fails.
+    pub fn run(mut self) {
+        loop {
+            let first = match self.inbox.recv_timeout(MAINTENANCE_INTERVAL) {
+                Ok(work) => Some(work),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            match self.step(first) {
+                Ok(Step::Continue) => {}
+                Ok(Step::Stop(stopped)) => {
+                    // The publisher ends when its channel does, with everything published.
+                    let (journal, publisher) = (self.journal, self.publisher);
+                    drop(publisher);
+                    drop(journal);
+                    let _nobody_waits = stopped.send(());
+                    return;
+                }
+                Err(error) => return self.fail(&error),
+            }
+        }
+    }
+
+    fn step(&mut self, first: Option<Work>) -> Result<Step, JournalError> {
+        let mut commit = Commit { records: Vec::new(), replies: Vec::new() };
+        let mut stop = None;
+        let mut next = first;
+        while let Some(work) = next {
+            match work {
+                Work::Submit(submission) => self.take(submission, &mut commit),
+                Work::Snapshot(snapshot) => {
+                    if let Err(error) = self.journal.save_snapshot(&snapshot) {
+                        return Err(give_up(commit, error));
+                    }
+                    self.shared.metrics.snapshot_saved();
+                }
+                Work::Stop(stopped) => {
+                    stop = Some(stopped);
+                    break;
+                }
+            }
+            if commit.records.len() >= self.commit_records_max {
+                break;
+            }
+            next = self.inbox.try_recv().ok();
+        }
+        self.commit(commit)?;
+        if self.maintained_at.elapsed() >= MAINTENANCE_INTERVAL {
+            self.maintain()?;
+        }
+        match stop {
+            Some(stopped) => {
+                self.journal.sync()?;
+                Ok(Step::Stop(stopped))
+            }
+            None => Ok(Step::Continue),
+        }
+    }
+
+    /// Numbers a submission's events.
+    fn take(&mut self, submission: Submission, commit: &mut Commit) {
+        let Submission { lot, at, events, claim, reply } = submission;
+        let last = events.len();
+        for (position, event) in events.into_iter().enumerate() {
+            self.seq += 1;
+            let lot_seq = self.next_lot_seq(lot);
+            let claim = claim.filter(|_| position + 1 == last);
+            commit.records.push(Record { seq: self.seq, lot, lot_seq, at, event, claim });
+        }
+        commit.replies.push((commit.records.len(), lot, reply));
+    }
+
+    fn next_lot_seq(&mut self, lot: LotKey) -> u64 {
+        let place = lot.0 as usize;
+        if self.lot_seqs.len() <= place {
+            self.lot_seqs.resize(place + 1, 0);
+        }
+        self.lot_seqs[place] += 1;
+        self.lot_seqs[place]
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<(), JournalError> {
+        if !commit.records.is_empty() {
+            let started = Instant::now();
+            if let Err(error) = self.journal.commit(&commit.records) {
+                return Err(give_up(commit, error));
+            }
+            self.shared.metrics.committed(commit.records.len(), started.elapsed());
+        }
+        if commit.records.is_empty() && commit.replies.is_empty() {
+            return Ok(());
+        }
+        // The publisher ends after the writer only, so this cannot fail; were it gone, dropped reply
+        // ports would tell every caller.
+        let _published = self.publisher.send(commit);
+        Ok(())
+    }
+
+    fn maintain(&mut self) -> Result<(), JournalError> {
+        self.maintained_at = Instant::now();
+        let seen = self.journal.maintain()?;
+        self.shared.journal_seen(&seen);
+        Ok(())
+    }
+
+    /// Answers everybody who waits, then ends the process: whether the last commit is on the disk is
+    /// unknown, and only a restart can find out.
+    fn fail(mut self, error: &JournalError) {
+        self.shared.set_failed();
+        let cause = error.to_string();
+        tracing::error!(cause, "journal commit failed");
+        self.journal.mark_failed(&cause);
+        // sled's Drop would flush again; leaking it is the point.
+        std::mem::forget(self.journal);
+        while let Ok(work) = self.inbox.try_recv() {
+            if let Work::Submit(submission) = work {
+                submission.reply.outcome_unknown();
+            }
+        }
+        (self.shared.options.on_fatal)(&cause);
+        // A test's callback returns: whoever still arrives is told too.
+        while let Ok(work) = self.inbox.recv() {
+            match work {
+                Work::Submit(submission) => submission.reply.outcome_unknown(),
+                Work::Snapshot(_) => {}
+                Work::Stop(stopped) => {
+                    let _nobody_waits = stopped.send(());
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn give_up(commit: Commit, error: JournalError) -> JournalError {
+    commit
+        .replies
+        .into_iter()
+        .for_each(|(_, _, reply): (usize, LotKey, Reply)| reply.outcome_unknown());
+    error
+}

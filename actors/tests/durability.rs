@@ -1,0 +1,169 @@
+//! What was answered is durable, is seen by the next read, and is there after a restart.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use common::{START, command, create, options, reading, reserve, start, start_with, window};
+use lotkeeper_actors::{CatchUp, Clock, CommandError};
+use lotkeeper_engine::ids::SlotIndex;
+use lotkeeper_engine::lot::{Choice, Rejection};
+use lotkeeper_engine::status::Status;
+use lotkeeper_engine::time::Seconds;
+use lotkeeper_storage::{
+    Claim, ClaimKey, Journal, JournalError, LotSnapshot, Maintenance, MemoryJournal, MemoryStore,
+    Reader, Record, Vault,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_seen_by_the_next_read_and_survives_a_power_cut() {
+    let (store, clock) = (MemoryStore::default(), Clock::manual(START));
+    let engine = start(&store, &clock).await;
+    let lot = create(&engine, "L1", 3).await;
+    let done = engine.readings(&lot, vec![reading(1, true, START, 1)]).unwrap().await.unwrap();
+    assert_eq!((done.accepted, done.lot_seq), (1, 2));
+    assert_eq!(lot.view().status(SlotIndex(1)), Status::Occupied);
+
+    // Dropped without a shutdown: what a crash leaves.
+    drop(engine);
+    store.power_cut();
+    let engine = start(&store, &clock).await;
+    let lot = engine.lot("default", "L1").unwrap();
+    assert_eq!(lot.view().status(SlotIndex(1)), Status::Occupied);
+    assert_eq!(lot.view().lot_seq, 2);
+    assert!(lot.view().broken().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ring_is_refilled_so_that_a_reader_resumes_after_a_restart() {
+    let (store, clock) = (MemoryStore::default(), Clock::manual(START));
+    let engine = start(&store, &clock).await;
+    let lot = create(&engine, "L1", 1).await;
+    for step in 0..10_u16 {
+        let observed = START.plus(Seconds(u32::from(step)));
+        clock.advance(1);
+        let occupied = step % 2 == 0;
+        engine.readings(&lot, vec![reading(0, occupied, observed, 0)]).unwrap().await.unwrap();
+    }
+    engine.shutdown(Duration::from_secs(5)).await;
+    let engine = start(&store, &clock).await;
+    let lot = engine.lot("default", "L1").unwrap();
+    let CatchUp::Batches(batches) = lot.ring().after(4, 100) else { panic!("the ring has it") };
+    let seqs: Vec<u64> = batches.iter().flat_map(|b| b.changes.iter().map(|c| c.seq)).collect();
+    assert_eq!(seqs, (5..=11).collect::<Vec<_>>());
+    assert_eq!(batches.last().unwrap().changes[0].slot, Some((SlotIndex(0), Status::Free)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idempotency_key_answers_again_after_a_crash_and_refuses_another_body() {
+    let (store, clock) = (MemoryStore::default(), Clock::manual(START));
+    let engine = start(&store, &clock).await;
+    let lot = create(&engine, "L1", 1).await;
+    let claim = Claim { key: ClaimKey(9), fingerprint: 1 };
+    let wanted = reserve(5, Choice::Slot(SlotIndex(0)), window(3_600, 7_200), None);
+    let first = engine.command(&lot, wanted.clone(), Some(claim)).unwrap().await.unwrap();
+    assert!(!first.repeated);
+    drop(engine);
+    store.power_cut();
+
+    let engine = start(&store, &clock).await;
+    let lot = engine.lot("default", "L1").unwrap();
+    let again = engine.command(&lot, wanted.clone(), Some(claim)).unwrap().await.unwrap();
+    assert!(again.repeated);
+    assert_eq!((again.answer, again.lot_seq), (first.answer, first.lot_seq));
+    assert_eq!(lot.view().lot_seq, first.lot_seq, "the effect is there once");
+    let other = Claim { fingerprint: 2, ..claim };
+    let reused = engine.command(&lot, wanted, Some(other)).err();
+    assert!(matches!(reused, Some(CommandError::KeyReused)), "{reused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_releases_its_key_and_is_decided_afresh() {
+    let (store, clock) = (MemoryStore::default(), Clock::manual(START));
+    let engine = start(&store, &clock).await;
+    let lot = create(&engine, "L1", 1).await;
+    let slot = Choice::Slot(SlotIndex(0));
+    command(&engine, &lot, reserve(1, slot, window(0, 600), None)).await.unwrap();
+    let claim = Some(Claim { key: ClaimKey(9), fingerprint: 1 });
+    let wanted = reserve(2, slot, window(0, 600), None);
+    let refused = engine.command(&lot, wanted.clone(), claim).unwrap().await;
+    assert!(matches!(refused, Err(CommandError::Rejected(Rejection::SlotTaken { .. }))));
+    command(&engine, &lot, common::cancel(1)).await.unwrap();
+    let granted = engine.command(&lot, wanted, claim).unwrap().await.unwrap();
+    assert!(!granted.repeated);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lot_code_is_taken_once_whatever_the_race() {
+    let (store, clock) = (MemoryStore::default(), Clock::manual(START));
+    let engine = start(&store, &clock).await;
+    let attempts = (0..16).map(|_| {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.create_lot(common::spec("L1", 2), None).await.is_ok() })
+    });
+    let mut created = 0;
+    for attempt in attempts.collect::<Vec<_>>() {
+        created += u32::from(attempt.await.unwrap());
+    }
+    assert_eq!(created, 1);
+    assert_eq!(engine.lots("default").len(), 1);
+}
+
+/// A journal whose disk dies at a chosen commit.
+struct Dying(MemoryJournal, u32);
+
+impl Journal for Dying {
+    fn commit(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        self.1 -= 1;
+        if self.1 == 0 {
+            return Err(JournalError::Poisoned { cause: "the test's disk died".to_owned() });
+        }
+        self.0.commit(records)
+    }
+    fn save_snapshot(&mut self, snapshot: &LotSnapshot) -> Result<(), JournalError> {
+        self.0.save_snapshot(snapshot)
+    }
+    fn maintain(&mut self) -> Result<Maintenance, JournalError> {
+        self.0.maintain()
+    }
+    fn sync(&mut self) -> Result<(), JournalError> {
+        self.0.sync()
+    }
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.0.reader()
+    }
+    fn vault(&self) -> Arc<dyn Vault> {
+        self.0.vault()
+    }
+    fn mark_failed(&mut self, cause: &str) {
+        self.0.mark_failed(cause);
+    }
+    fn last_commit(&self) -> lotkeeper_storage::CommitStats {
+        self.0.last_commit()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_commit_is_an_unknown_outcome_shows_nothing_and_ends_the_process() {
+    let (store, clock) = (MemoryStore::default(), Clock::manual(START));
+    let failed = Arc::new(AtomicBool::new(false));
+    let (journal, recovery) = MemoryJournal::open(store);
+    let journal = Box::new(Dying(journal, 2));
+    let engine = start_with(journal, recovery, &clock, options(&failed)).await;
+    let lot = create(&engine, "L1", 1).await;
+    let answer = engine.readings(&lot, vec![reading(0, true, START, 1)]).unwrap().await;
+    assert!(matches!(answer, Err(CommandError::OutcomeUnknown)), "{answer:?}");
+    assert_eq!(
+        lot.view().status(SlotIndex(0)),
+        Status::Unknown,
+        "what is not durable is not shown"
+    );
+    let later = engine.readings(&lot, vec![reading(0, true, START, 2)]).err();
+    assert!(matches!(later, Some(CommandError::OutcomeUnknown)), "{later:?}");
+    // The callback runs after the callers were answered: wait for the thread, not for a time.
+    while !failed.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+}
