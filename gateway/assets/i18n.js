@@ -1,5 +1,5 @@
-// Texts: one catalogue file per language, fetched once. English stands in the HTML as well, so the first paint never
-// waits for it. A classic script, shared with the sign. Deliberately absent: plural rules; the texts are worded around them.
+// Texts: one catalogue per language, fetched once; what is seen at the first paint stands in the HTML in English.
+// Classic script, shared with the sign. Absent: plural rules; the texts are worded around them.
 (function (root) {
   "use strict";
   const lotkeeper = (root.lotkeeper = root.lotkeeper || {});

@@ -1,7 +1,6 @@
-// Token, theme and fragment options, for every page. Loaded first and not deferred, so that a token leaves the address
-// bar before anything else runs and a chosen theme never flashes. The token is never put into a URL and is kept for
-// the tab only. A classic script, because the sign must run in browsers that know no modules.
-// Deliberately absent: refreshing tokens (accounts come later) and any check of the signature (the server's work).
+// Token, theme and fragment options. Not deferred: a token leaves the address bar before anything else runs, a theme
+// never flashes. The token is kept for the tab and never put into a URL. Classic script: the sign knows no modules.
+// Absent: refreshing tokens (accounts come later), checking signatures (the server's work).
 (function (root) {
   "use strict";
   const lotkeeper = (root.lotkeeper = root.lotkeeper || {});

@@ -1,8 +1,7 @@
 // Client of the websocket in docs/stream.md, for the sign and the console.
 // Invariants: entries reach the page once and in order of seq, or the lot starts again from a snapshot; an age is only
 // renewed by a message that proves *this* subscription is being served; nothing here grows with time.
-// A classic script in old syntax, because the sign must run in browsers without modules; the console imports it for
-// its effect. Deliberately absent: keeping any lot state (the pages do) and fetching tokens.
+// Classic script in old syntax: the sign knows no modules. Absent: lot state (the pages keep it), fetching tokens.
 (function (root) {
   "use strict";
   const lotkeeper = (root.lotkeeper = root.lotkeeper || {});
@@ -13,8 +12,8 @@
   const SLOW_DOWN_MS = 5000; // least wait after 4429
   const HINT_MAX_MS = 300000; // a longer hint is taken for a mistake
   const SLEEP_MS = 10000; // the wall clock ran this much further than the monotonic one: the machine slept
-  const PACE_MESSAGES = 20; // subscriptions sent at once; the rest follow in steps, below any message limit
-  const PACE_MS = 100;
+  const PACE_MESSAGES = 10; // sent at once; the rest in steps: 40 a second, where a server allows 50
+  const PACE_MS = 250;
 
   class Stream {
     // options: token, probe (path that tells why a handshake failed), retryRefusedMs (0 = wait for a new token),
@@ -27,6 +26,7 @@
       this.subs = [];
       this.nextId = 1;
       this.attempt = 0;
+      this.round = 0; // one per connection attempt, so that late answers of an earlier one are ignored
       this.slept = 0;
       this.lastMessage = this.now();
       this.outbox = [];
@@ -87,11 +87,7 @@
     }
 
     find(lot, view) {
-      for (let i = 0; i < this.subs.length; i++) {
-        const sub = this.subs[i];
-        if (sub.view === view && (sub.lot === lot || sub.code === lot)) return sub;
-      }
-      return null;
+      return this.subs.find((sub) => sub.view === view && (sub.lot === lot || sub.code === lot)) || null;
     }
 
     isOpen() { return !!this.socket && this.socket.readyState === 1; }
@@ -104,6 +100,7 @@
 
     connect() {
       this.drop();
+      this.round += 1;
       this.tell("connecting");
       const address = location.protocol.replace("http", "ws") + "//" + location.host + "/api/v1/stream";
       let socket;
@@ -153,14 +150,17 @@
     // A browser does not tell why a handshake failed; a plain request with the same token does.
     probe(code, reason) {
       const wait = this.backoff();
-      const attempt = this.attempt;
+      const round = this.round;
+      let settled = false;
       const settle = (status) => {
-        if (this.attempt !== attempt || this.state !== "connecting") return;
+        if (settled || this.round !== round || this.state !== "connecting") return;
+        settled = true;
         if (status === 401 || status === 403) this.refuse(status === 401 ? 4401 : 4403, reason);
         else this.wait(wait, code, reason);
       };
       fetch(this.options.probe || "/api/v1/lots?limit=1", { headers: { Authorization: "Bearer " + this.token }, cache: "no-store" })
         .then((answer) => settle(answer.status), () => settle(0));
+      setTimeout(() => settle(0), OPEN_MS);
     }
 
     refuse(code, reason) {
@@ -244,7 +244,7 @@
     }
 
     answered(message) {
-      const sub = this.subs.filter((one) => one.id === message.id)[0] || null;
+      const sub = this.subs.find((one) => one.id === message.id) || null;
       if (sub && message.op === "error") sub.error = message.code;
       if (sub && message.op === "subscribed") {
         sub.code = message.lot;

@@ -1,1 +1,27 @@
-//! Lotkeeper.
+//! Lotkeeper's outside: HTTP, websocket streams, sensor ingest, pages, configuration, commands.
+//!
+//! Wire types live here only; the engine has no serde and the journal has its own records, so the three
+//! evolve apart. Nothing is decided here: a request is authenticated, parsed into a command and sent to
+//! the actor that owns the answer.
+
+pub mod app;
+pub mod assets;
+pub mod auth;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod error;
+pub mod http;
+pub mod ingest;
+pub mod logging;
+pub mod metrics;
+pub mod rate;
+pub mod replay;
+pub mod request_id;
+pub mod serve;
+pub mod server;
+pub mod shutdown;
+pub mod stream;
+pub mod token;
+pub mod wire;
+pub mod ws;

@@ -1,0 +1,108 @@
+//! JSON over HTTP with a bearer token.
+//!
+//! One method per verb, values in and out as `serde` types; a status of 400 and up becomes a
+//! typed [`Problem`](super::Problem). Every request has a time limit, so a server that hangs
+//! cannot hang its client.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Endpoint, Error, Problem};
+
+/// A lot of 10,000 slots is made durable within a commit; a minute is far beyond that.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An HTTP client of one server with one token. Cloning shares the connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    endpoint: Endpoint,
+    http: reqwest::Client,
+}
+
+impl Client {
+    /// A client of the server at `url`; nothing is sent yet.
+    pub fn new(url: &str, token: &str) -> Result<Self, Error> {
+        let endpoint = Endpoint::parse(url)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, bearer(token)?);
+        let http = reqwest::Client::builder()
+            .default_headers(headers)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            // A proxy of the environment has no business between this client and its server.
+            .no_proxy()
+            .build()
+            .map_err(|error| Error::from_reqwest("preparing the HTTP client", &error))?;
+        Ok(Self { endpoint, http })
+    }
+
+    /// The server's address.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// `POST /api/v1/lots`: the created lot.
+    pub async fn create_lot(&self, lot: &impl Serialize) -> Result<Value, Error> {
+        self.post_json("/api/v1/lots", lot).await
+    }
+
+    /// `GET` of an absolute path.
+    pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.request(Method::GET, path, None::<&()>).await
+    }
+
+    /// `POST` of a JSON body.
+    pub async fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        self.request(Method::POST, path, Some(body)).await
+    }
+
+    /// `PATCH` with a JSON body.
+    pub async fn patch_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        self.request(Method::PATCH, path, Some(body)).await
+    }
+
+    async fn request<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, Error> {
+        let address = self.endpoint.http(path);
+        let action = format!("{method} {address}");
+        let mut request = self.http.request(method, &address);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let unreachable = |error: reqwest::Error| Error::from_reqwest(&action, &error);
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let answer = response.bytes().await.map_err(unreachable)?;
+        if status >= 400 {
+            return Err(Error::Refused { action, problem: Problem::from_body(status, &answer) });
+        }
+        serde_json::from_slice(&answer)
+            .map_err(|error| Error::Answer { action, reason: error.to_string() })
+    }
+}
+
+/// The header value of a token, marked so that no debug output prints it.
+pub(super) fn bearer(token: &str) -> Result<HeaderValue, Error> {
+    let mut value =
+        HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| Error::Token)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,273 @@
+//! `lotkeeper serve`: opens the journal, starts the engine, serves until a signal, ends in order.
+//!
+//! Order of the end: stop accepting, requests and websockets finish, the engine drains and syncs, exit 0.
+//! A second signal exits at once: the journal is as safe as after `kill -9`, which is safe.
+//! Deliberately absent: daemonising and restarts (the system's service manager does that).
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lotkeeper_actors::{Clock, Engine, StartError};
+use lotkeeper_storage::{Journal, JournalError, Recovery, SledJournal};
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::auth::key::{self, KeyError};
+use crate::auth::{Auth, AuthError};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::server;
+
+/// The engine's own time to drain after the last connection.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why it does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// No key to check tokens with.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A key that cannot be used.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The journal.
+    #[error("cannot open the data directory {data}: {cause}")]
+    Journal {
+        /// Which.
+        data: String,
+        /// Why.
+        cause: JournalError,
+    },
+    /// The engine.
+    #[error("cannot start the engine: {0}")]
+    Start(#[from] StartError),
+    /// The address.
+    #[error(
+        "cannot listen on {listen}: {cause}; stop what listens there or choose another --listen"
+    )]
+    Listen {
+        /// Where.
+        listen: SocketAddr,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// Something of the system that is always there.
+    #[error("cannot set up {what}: {cause}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        cause: String,
+    },
+}
+
+impl ServeError {
+    /// Whether a person must change the configuration.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Key(_) | Self::Auth(_) => true,
+            Self::Journal { .. } | Self::Start(_) | Self::Listen { .. } | Self::System { .. } => {
+                false
+            }
+        }
+    }
+}
+
+/// A server that runs.
+pub struct Running {
+    /// Its shared state.
+    pub app: App,
+    /// Where it listens.
+    pub address: SocketAddr,
+    server: JoinHandle<()>,
+}
+
+/// Opens, starts and listens.
+///
+/// # Errors
+/// What failed, with the remedy.
+pub async fn start(config: Config) -> Result<Running, ServeError> {
+    let auth = Auth::new(&key::for_server(&config)?)?;
+    let registry = Registry::new();
+    let twice =
+        |error: prometheus::Error| ServeError::System { what: "metrics", cause: error.to_string() };
+    let engine_metrics = lotkeeper_actors::Metrics::new(&registry).map_err(twice)?;
+    let metrics = Metrics::new(registry).map_err(twice)?;
+
+    let began = Instant::now();
+    let (journal, recovery) = open(&config).await?;
+    let clock = Clock::system(recovery.last_at);
+    let report = recovery.report.clone();
+    let last_seq = recovery.last_seq;
+    let options = engine_options(&config);
+    let engine = Engine::start(journal, recovery, clock, options, engine_metrics).await?;
+    tracing::info!(
+        data = %config.storage.data.display(),
+        epoch = format!("{:016x}", engine.epoch()),
+        last_seq,
+        lots = engine.all_lots().len(),
+        created = report.created,
+        discarded_frames = report.discarded_frames,
+        ends_below_tip = report.ends_below_tip,
+        rebuilt = report.rebuilt,
+        elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "recovered"
+    );
+
+    let listen = config.server.listen;
+    let cannot = |cause| ServeError::Listen { listen, cause };
+    let listener = TcpListener::bind(listen).await.map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    let app = App::new(engine, auth, Arc::new(config), metrics);
+    let server = tokio::spawn(server::run(listener, app.clone()));
+    tracing::info!(%address, version = app.build.version, build = app.build.assets, "serving");
+    Ok(Running { app, address, server })
+}
+
+/// Serves until a signal, then ends in order.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(config: Config) -> Result<(), ServeError> {
+    let stop = Stop::new()?;
+    let running = start(config).await?;
+    announce(running.address)?;
+    stop.wait_then_arm_second().await;
+    running.stop().await;
+    Ok(())
+}
+
+impl Running {
+    /// Ends in order; returns when everything is durable and closed.
+    pub async fn stop(self) {
+        tracing::info!("stopping");
+        self.app.shutdown.begin();
+        if let Err(error) = self.server.await {
+            tracing::error!(%error, "the server ended badly");
+        }
+        self.app.engine.shutdown(ENGINE_PATIENCE).await;
+        tracing::info!("stopped");
+    }
+}
+
+/// SIGTERM and SIGINT.
+pub struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    /// Listens for the signals from now on.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub fn new() -> Result<Self, ServeError> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| ServeError::System { what: "signals", cause: error.to_string() })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Returns at the first signal; the second ends the process at once.
+    pub async fn wait_then_arm_second(mut self) {
+        self.wait().await;
+        tokio::spawn(async move {
+            self.wait().await;
+            tracing::warn!("second signal: ending at once");
+            std::process::exit(1);
+        });
+    }
+}
+
+/// Whoever started it waits for this line.
+fn announce(address: SocketAddr) -> Result<(), ServeError> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on http://{address}")
+        .and_then(|()| out.flush())
+        .map_err(|error| ServeError::System { what: "standard output", cause: error.to_string() })
+}
+
+async fn open(config: &Config) -> Result<(Box<dyn Journal>, Recovery), ServeError> {
+    let options = storage_options(config);
+    let data = config.storage.data.display().to_string();
+    // Opening reads and may copy the whole journal: not on a thread that answers.
+    let opened = tokio::task::spawn_blocking(move || SledJournal::open(options)).await;
+    match opened {
+        Ok(Ok((journal, recovery))) => Ok((Box::new(journal), recovery)),
+        Ok(Err(cause)) => Err(ServeError::Journal { data, cause }),
+        Err(error) => {
+            Err(ServeError::System { what: "the journal's thread", cause: error.to_string() })
+        }
+    }
+}
+
+fn storage_options(config: &Config) -> lotkeeper_storage::Options {
+    let storage = &config.storage;
+    lotkeeper_storage::Options {
+        cache_bytes: storage.cache_bytes,
+        rotate_bytes: storage.rotate_bytes,
+        archive_retention_seconds: storage.archive_retention_seconds,
+        data_dir: storage.data.clone(),
+        ..lotkeeper_storage::Options::default()
+    }
+}
+
+fn engine_options(config: &Config) -> lotkeeper_actors::Options {
+    let (engine, storage) = (&config.engine, &config.storage);
+    lotkeeper_actors::Options {
+        permits_records: engine.permits_records,
+        commit_records_max: engine.commit_records_max,
+        ring_changes_per_lot: engine.ring_changes_per_lot,
+        snapshot_every_records: storage.snapshot_every_records,
+        claims_per_lot: engine.claims_per_lot,
+        claim_seconds: engine.claim_seconds,
+        free_space_floor_bytes: storage.free_space_floor_bytes,
+        ..lotkeeper_actors::Options::default()
+    }
+}
+
+/// The exit code of a server that did not start.
+#[must_use]
+pub fn exit_code(error: &ServeError) -> ExitCode {
+    ExitCode::from(if error.is_configuration() { 2 } else { 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `config/default.toml` promises what the crates below would do by themselves.
+    #[test]
+    fn defaults_are_those_of_storage_and_engine() {
+        let config = Config::default();
+        let storage = lotkeeper_storage::Options::default();
+        let data_dir = config.storage.data.clone();
+        assert_eq!(storage_options(&config), lotkeeper_storage::Options { data_dir, ..storage });
+        let (set, engine) = (engine_options(&config), lotkeeper_actors::Options::default());
+        assert_eq!(set.permits_records, engine.permits_records);
+        assert_eq!(set.commit_records_max, engine.commit_records_max);
+        assert_eq!(set.ring_changes_per_lot, engine.ring_changes_per_lot);
+        assert_eq!(set.snapshot_every_records, engine.snapshot_every_records);
+        assert_eq!(set.claims_per_lot, engine.claims_per_lot);
+        assert_eq!(set.claim_seconds, engine.claim_seconds);
+        assert_eq!(set.free_space_floor_bytes, engine.free_space_floor_bytes);
+    }
+}

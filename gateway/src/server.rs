@@ -1,0 +1,148 @@
+//! Takes connections and answers requests until told to stop.
+//!
+//! Invariants: at most `connections_max` connections, websockets included, and new ones no faster than
+//! `accept_per_second`; headers, requests and the end have time limits; [`run`] returns only when every
+//! request and websocket has ended or its time is up. Order at the end: stop accepting, let requests and
+//! websockets finish. Deliberately absent: TLS and HTTP/2 (a proxy's work), the engine's end (`serve`).
+
+mod headers;
+mod layers;
+mod pace;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::Service;
+
+use crate::app::App;
+use crate::metrics::OpenConnection;
+use crate::server::pace::Pace;
+use crate::shutdown::Busy;
+
+/// Request line and headers must fit; also what one read takes of a body.
+const CONNECTION_BUFFER_BYTES: usize = 64 * 1024;
+/// After a failed accept (mostly: no file descriptors left) something must end first.
+const ACCEPT_FAILED_PAUSE: Duration = Duration::from_millis(50);
+
+/// A connection's place, in every request's extensions. A websocket keeps a copy for as long as it lives,
+/// so that it counts against `connections_max` beyond its handshake, and the end waits for it.
+#[derive(Clone)]
+pub struct Connection {
+    /// Who is at the other end; a proxy, if there is one.
+    pub peer: SocketAddr,
+    _place: Arc<Place>,
+}
+
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    _open: OpenConnection,
+    _busy: Busy,
+}
+
+/// Every route.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/stream", get(crate::stream::open))
+        .route("/api/v1/ingest", get(crate::ingest::open))
+        .merge(crate::http::routes())
+        .merge(crate::assets::routes())
+}
+
+/// Routes with what is around every one of them.
+pub fn layered(routes: Router<App>, app: App) -> Router {
+    let body_bytes_max = app.config.server.body_bytes_max;
+    routes
+        .fallback(layers::no_such_path)
+        .method_not_allowed_fallback(layers::no_such_method)
+        .layer(DefaultBodyLimit::max(body_bytes_max))
+        .layer(from_fn_with_state(app.clone(), layers::answer))
+        .with_state(app)
+}
+
+/// Serves until `app.shutdown` begins and everybody has finished.
+pub async fn run(listener: TcpListener, app: App) {
+    let router = layered(routes(), app.clone());
+    accept(&listener, &app, &router).await;
+    drop(listener);
+    let patience = app.config.server.shutdown;
+    if tokio::time::timeout(patience, app.shutdown.drained()).await.is_err() {
+        let left = app.shutdown.busy_count();
+        tracing::warn!(left, patience_seconds = patience.as_secs(), "connections cut at the end");
+    }
+}
+
+async fn accept(listener: &TcpListener, app: &App, router: &Router) {
+    let places = Arc::new(Semaphore::new(app.config.server.connections_max));
+    let mut pace = Pace::new(app.config.server.accept_per_second, Instant::now());
+    loop {
+        let next = async {
+            tokio::time::sleep(pace.wait(Instant::now())).await;
+            // The semaphore is never closed.
+            let permit = Arc::clone(&places).acquire_owned().await.ok()?;
+            Some((permit, listener.accept().await))
+        };
+        let accepted = tokio::select! {
+            biased;
+            () = app.shutdown.begun() => return,
+            accepted = next => accepted,
+        };
+        match accepted {
+            Some((permit, Ok((stream, peer)))) => {
+                pace.taken(Instant::now());
+                let place = Place {
+                    _permit: permit,
+                    _open: app.metrics.connection_opened(),
+                    _busy: app.shutdown.busy(),
+                };
+                let connection = Connection { peer, _place: Arc::new(place) };
+                tokio::spawn(serve(stream, connection, app.clone(), router.clone()));
+            }
+            Some((_, Err(error))) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_FAILED_PAUSE).await;
+            }
+            None => return,
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, connection: Connection, app: App, router: Router) {
+    // Small answers must not wait for the client's acknowledgement of the one before.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "the connection ended before it began");
+        return;
+    }
+    let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(connection.clone());
+        router.clone().call(request)
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(app.config.server.header_timeout)
+        .max_buf_size(CONNECTION_BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), answer)
+        .with_upgrades();
+    let mut served = std::pin::pin!(served);
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = app.shutdown.begun() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        // Clients that leave in the middle are everyday life.
+        tracing::debug!(%error, "connection ended");
+    }
+}

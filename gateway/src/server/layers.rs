@@ -1,0 +1,192 @@
+//! Around every handler: who asks, how often, for how long, and how the answer leaves.
+//!
+//! Invariants: every answer has a request id, every refusal is problem+json, a panic is a 500 and the
+//! server lives; the token is checked once per request. Order: id, token, rate, time limit, handler.
+//! Deliberately absent: what a role may do (handlers say so), bodies in logs.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, Limited};
+use tracing::Instrument;
+
+use super::{Connection, headers};
+use crate::app::App;
+use crate::auth::Checked;
+use crate::error::{Problem, ProblemCode};
+use crate::request_id;
+
+/// Texts of refusals made by libraries are short; more is not read.
+const REFUSAL_BYTES_MAX: usize = 4_096;
+
+/// No route for the path.
+pub(super) async fn no_such_path(uri: Uri) -> Problem {
+    Problem::not_found(format!("nothing at {}; see /docs", uri.path()))
+}
+
+/// A route, but not for the method.
+pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    Problem::method_not_allowed(format!("{method} is not possible at {}; see /docs", uri.path()))
+}
+
+/// Answers one request.
+pub(super) async fn answer(State(app): State<App>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let _in_flight = app.metrics.request_began();
+    let given = request.headers().get(request_id::HEADER).map(HeaderValue::as_bytes);
+    let id = request_id::choose(given);
+    let method = known(request.method());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let host = request.headers().get(header::HOST).cloned();
+    let span = tracing::info_span!("request", %id, method, route);
+    let work = guarded(&app, request, next).instrument(span.clone());
+    let mut response = request_id::scope(id.clone(), work).await;
+
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(request_id::HEADER, id);
+    }
+    headers::write(response.headers_mut(), host.as_ref());
+    let (status, elapsed) = (response.status().as_u16(), began.elapsed());
+    app.metrics.request_answered(method, &route, status, elapsed);
+    if let Some(ProblemCode(code)) = response.extensions().get() {
+        app.metrics.refused(code);
+    }
+    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    tracing::debug!(parent: &span, status, elapsed_us, "answered");
+    response
+}
+
+/// Token, rate, size; then the handler within its time, panics caught.
+async fn guarded(app: &App, mut request: Request, next: Next) -> Response {
+    let checked = app.auth.of_headers(request.headers());
+    let quota = if is_limited(&request) {
+        let peer = request.extensions().get::<Connection>().map(|at| at.peer.ip());
+        let peer = peer.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
+        app.rate.take(checked.as_ref().ok(), peer, Instant::now())
+    } else {
+        None
+    };
+    let refusal = quota
+        .and_then(|quota| quota.refusal())
+        .or_else(|| too_large(request.headers(), app.config.server.body_bytes_max));
+    request.extensions_mut().insert(Checked(checked));
+    let mut response = match refusal {
+        Some(refusal) => refusal.into_response(),
+        None => mended(handled(app, request, next).await).await,
+    };
+    if let Some(quota) = quota {
+        quota.write(response.headers_mut());
+    }
+    response
+}
+
+/// Probes and pages are free; sockets are paced by the accept rate and their own limits.
+fn is_limited(request: &Request) -> bool {
+    request.uri().path().starts_with("/api/") && !request.headers().contains_key(header::UPGRADE)
+}
+
+/// A body that says itself that it is too large is refused before it is sent.
+fn too_large(headers: &HeaderMap, bytes_max: usize) -> Option<Problem> {
+    let length = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+    (length > bytes_max as u64).then(|| {
+        Problem::body_too_large(format!(
+            "the body has {length} bytes, at most {bytes_max} are taken; split it into several requests"
+        ))
+    })
+}
+
+async fn handled(app: &App, request: Request, next: Next) -> Response {
+    let limit = app.config.server.request_timeout;
+    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(limit, work).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            app.metrics.panicked();
+            tracing::error!(panic = text_of(&*panic), "a handler panicked");
+            let detail = "a bug in the server; report it with the request id";
+            Problem::internal(detail).into_response()
+        }
+        Err(_) => {
+            let seconds = limit.as_secs();
+            let detail = format!(
+                "no answer within {seconds} s; whether it had an effect is unknown: \
+                 send it again with the same Idempotency-Key"
+            );
+            Problem::outcome_unknown(detail).into_response()
+        }
+    }
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}
+
+/// Refusals that a library wrote as plain text become problems.
+async fn mended(response: Response) -> Response {
+    let status = response.status();
+    let is_ours = response.extensions().get::<ProblemCode>().is_some();
+    if is_ours || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let content_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if content_type.is_some_and(|kind| !kind.starts_with(b"text/plain")) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = text(body).await;
+    let mut response = problem(status, text).into_response();
+    if let Some(allow) = parts.headers.get(header::ALLOW) {
+        response.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    response
+}
+
+async fn text(body: Body) -> String {
+    let read = Limited::new(body, REFUSAL_BYTES_MAX).collect().await;
+    read.map(|read| String::from_utf8_lossy(&read.to_bytes()).into_owned()).unwrap_or_default()
+}
+
+fn problem(status: StatusCode, text: String) -> Problem {
+    match status {
+        StatusCode::NOT_FOUND => Problem::not_found(text),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            Problem::method_not_allowed("not this method here; see /docs")
+        }
+        StatusCode::NOT_ACCEPTABLE => Problem::not_acceptable(text),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::body_too_large("the body is larger than server.body_bytes_max; split it")
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::unsupported_media_type(text),
+        StatusCode::UNPROCESSABLE_ENTITY => Problem::validation_failed(text),
+        status if status.is_client_error() => Problem::malformed_request(text),
+        _ => {
+            tracing::error!(status = status.as_u16(), text, "an answer without a code");
+            Problem::internal("a bug in the server; report it with the request id")
+        }
+    }
+}
+
+/// Methods as labels: a client must not be able to invent time series.
+fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
