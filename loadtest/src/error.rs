@@ -22,12 +22,16 @@ pub enum LoadError {
     ServerDown { why: String, log_tail: String },
     #[error("`lotkeeper token --role {role}` failed ({status}): {stderr}")]
     Token { role: &'static str, status: ExitStatus, stderr: String },
-    #[error("no token for role {role}; give --token-file with a line `{role}=TOKEN`, or set {variable}")]
+    #[error(
+        "no token for role {role}; give --token-file with a line `{role}=TOKEN`, or set {variable}"
+    )]
     TokenMissing { role: &'static str, variable: String },
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
     #[error("cannot start the client's threads: {source}")]
     Runtime { source: std::io::Error },
+    #[error("a user of the run broke down, which is a fault of this program: {source}")]
+    Task { source: tokio::task::JoinError },
     #[error("{doing}: {source}")]
     Http { doing: String, source: HttpError },
     #[error("{doing}: answered {status} {body}")]

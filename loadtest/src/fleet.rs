@@ -48,12 +48,6 @@ pub fn slot_code(index: usize) -> String {
     format!("S{index:05}")
 }
 
-/// The slot a code stands for; nothing for a code that is none of ours.
-pub fn slot_index(code: &str) -> Option<usize> {
-    let digits = code.strip_prefix('S')?;
-    (digits.len() == 5).then(|| digits.parse().ok())?
-}
-
 /// Slots of one lot whose sensors one connection plays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
@@ -92,7 +86,9 @@ mod tests {
 
     #[test]
     fn every_slot_belongs_to_exactly_one_connection() {
-        for (lots, slots, connections) in [(1, 1, 1), (100, 100, 4), (3, 10, 2), (2, 10, 7), (1, 5, 3)] {
+        for (lots, slots, connections) in
+            [(1, 1, 1), (100, 100, 4), (3, 10, 2), (2, 10, 7), (1, 5, 3)]
+        {
             let dealt = shards(lots, slots, connections);
             assert_eq!(dealt.len(), connections);
             assert!(dealt.iter().all(|own| !own.is_empty()), "{lots}x{slots} over {connections}");
@@ -103,16 +99,6 @@ mod tests {
                 .collect();
             assert_eq!(all.len(), lots * slots, "{lots}x{slots} over {connections}");
             assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
-        }
-    }
-
-    #[test]
-    fn slot_codes_lead_back_to_their_index() {
-        for index in [0, 7, 9_999] {
-            assert_eq!(slot_index(&slot_code(index)), Some(index));
-        }
-        for foreign in ["A-101", "S1", "", "S0000x"] {
-            assert_eq!(slot_index(foreign), None, "{foreign}");
         }
     }
 

@@ -176,6 +176,7 @@ mod tests {
         let mut model = model(3);
         let (first, lost) = (model.take(2), model.take(2));
         model.acknowledge(first, &[0]);
+        assert_eq!(model.expected().next(), Some((3, Expected::Unheard)), "refused");
         model.lose(lost);
         let expected: Vec<Expected> = model.expected().map(|(_, expected)| expected).collect();
         // Slot 0: refused, then its second reading lost. Slot 1: acknowledged. Slot 2: its first lost.

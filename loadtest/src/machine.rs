@@ -1,0 +1,154 @@
+//! The machine and the processes on it, read from /proc: what the figures of a report rest on.
+//!
+//! Anything that cannot be read is `None` or "unknown": a missing figure never ends a run.
+
+use serde::Serialize;
+use std::path::Path;
+use std::process::Command;
+
+/// What a reader of the report must know to compare it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Machine {
+    pub cpu: String,
+    pub cores: usize,
+    pub memory_bytes: u64,
+    pub os: String,
+}
+
+impl Machine {
+    /// This one.
+    pub fn read() -> Self {
+        let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let kernel = text("/proc/sys/kernel/osrelease");
+        Self {
+            cpu: field(&text("/proc/cpuinfo"), "model name").unwrap_or("unknown").into(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_bytes: kilobytes(&text("/proc/meminfo"), "MemTotal").unwrap_or(0),
+            os: format!("{} {}", std::env::consts::OS, kernel.trim()),
+        }
+    }
+}
+
+/// The commit of the tree the command runs in; "unknown" outside of one.
+pub fn commit() -> String {
+    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).trim().to_string()
+        }
+        Ok(_) | Err(_) => "unknown".into(),
+    }
+}
+
+/// Whether a directory lies in memory, where a sync costs nothing.
+pub fn is_in_memory(dir: &Path) -> bool {
+    /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of statfs(2).
+    const IN_MEMORY: [i128; 2] = [0x0102_1994, 0x8584_58f6];
+    rustix::fs::statfs(dir).is_ok_and(|stat| IN_MEMORY.contains(&i128::from(stat.f_type)))
+}
+
+/// What a process used so far, and holds now.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    pub cpu_seconds: f64,
+    pub resident_bytes: u64,
+    pub resident_peak_bytes: u64,
+}
+
+impl Usage {
+    /// Of a living process.
+    pub fn of(pid: u32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        Some(Self {
+            cpu_seconds: cpu_ticks(&stat)? as f64 / ticks_per_second(),
+            resident_bytes: kilobytes(&status, "VmRSS")?,
+            resident_peak_bytes: kilobytes(&status, "VmHWM")?,
+        })
+    }
+}
+
+/// CPU time that all processes together used since the machine started.
+pub fn busy_cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    Some(busy_ticks(&stat)? as f64 / ticks_per_second())
+}
+
+fn ticks_per_second() -> f64 {
+    rustix::param::clock_ticks_per_second().max(1) as f64
+}
+
+/// utime + stime: fields 14 and 15, counted behind the command's name, which may hold anything.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, behind_name) = stat.rsplit_once(')')?;
+    let mut fields = behind_name.split_ascii_whitespace().skip(11);
+    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(user + system)
+}
+
+/// Everything but idle and waiting for the disk; guests are counted in user already.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let fields: Vec<u64> = stat
+        .lines()
+        .next()?
+        .strip_prefix("cpu ")?
+        .split_ascii_whitespace()
+        .map_while(|field| field.parse().ok())
+        .collect();
+    let &[user, nice, system, _idle, _disk, irq, soft_irq, ..] = fields.as_slice() else {
+        return None;
+    };
+    Some(user + nice + system + irq + soft_irq)
+}
+
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then(|| value.trim())
+    })
+}
+
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let value = field(text, name)?.strip_suffix("kB")?;
+    Some(value.trim().parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_found_behind_any_command_name() {
+        let stat = "42 (a) (b c) S 1 2 3 4 5 6 7 8 9 10 70 5 0 0 20 0 3 0 100 1 1";
+        assert_eq!(cpu_ticks(stat), Some(75));
+        assert_eq!(cpu_ticks("no parenthesis"), None);
+        assert_eq!(cpu_ticks("1 (x) S 1"), None);
+    }
+
+    #[test]
+    fn idle_and_disk_time_are_not_busy() {
+        let stat = "cpu  10 1 5 1000 500 2 3 0 0 0\ncpu0 1 1 1 1 1 1 1 0 0 0\n";
+        assert_eq!(busy_ticks(stat), Some(21));
+        assert_eq!(busy_ticks("cpu  10 1"), None);
+    }
+
+    #[test]
+    fn this_process_has_memory_and_a_processor() {
+        let usage = Usage::of(std::process::id()).unwrap();
+        assert!(usage.resident_bytes > 0 && usage.resident_peak_bytes >= usage.resident_bytes);
+        assert!(busy_cpu_seconds().unwrap() > 0.0);
+        let machine = Machine::read();
+        assert!(machine.cores >= 1 && machine.memory_bytes > 0, "{machine:?}");
+        assert_eq!(Usage::of(u32::MAX), None);
+    }
+
+    #[test]
+    fn the_file_system_in_memory_is_known() {
+        assert!(!is_in_memory(Path::new("/proc")));
+        if Path::new("/dev/shm").is_dir()
+            && std::fs::read_to_string("/proc/mounts").is_ok_and(|m| m.contains("/dev/shm tmpfs"))
+        {
+            assert!(is_in_memory(Path::new("/dev/shm")));
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The report: what ran where, what it cost, whether it was right, what to doubt. Text for people, JSON for
+//! machines, both from the same figures.
+
+mod text;
+
+use crate::error::LoadError;
+use crate::machine::{Machine, Usage, commit};
+use crate::recorder::{Measure, Recorder, Tally};
+use crate::scenario::{Plan, Sample};
+use crate::verify::Check;
+use crate::warning::{self, Evidence, Warning};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The JSON's version: raised when a field changes its meaning.
+const FORMAT: u32 = 1;
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Facts {
+    pub recorder: Recorder,
+    /// At the beginning and the end of the measured window.
+    pub samples: [Sample; 2],
+    pub checks: Vec<Check>,
+    pub lags: u64,
+    pub server_version: String,
+    pub data_dir: Option<String>,
+    pub data_in_memory: bool,
+}
+
+/// All that is said of a run.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    format: u32,
+    passed: bool,
+    scenario: &'static str,
+    parameters: Parameters,
+    machine: Machine,
+    data_dir: Option<String>,
+    client_version: &'static str,
+    server_version: String,
+    commit: String,
+    measured_seconds: f64,
+    totals: Totals,
+    per_second: PerSecond,
+    server: Option<ServerCost>,
+    client_cores_used: f64,
+    other_cores_used: f64,
+    latency: Vec<Latency>,
+    operations: u64,
+    errors: BTreeMap<String, u64>,
+    checks: Vec<Check>,
+    warnings: Vec<Warning>,
+}
+
+#[derive(Debug, Serialize)]
+struct Parameters {
+    warm_up_seconds: f64,
+    duration_seconds: f64,
+    lots: usize,
+    slots_per_lot: usize,
+    ingest_connections: usize,
+    batch: usize,
+    in_flight: usize,
+    /// Full speed when there is none.
+    rate_per_second: Option<f64>,
+    bookers: usize,
+    subscribers: usize,
+    lots_per_subscriber: usize,
+    reads_per_second: f64,
+    seed: u64,
+    client_threads: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Totals {
+    readings: u64,
+    bookings_granted: u64,
+    bookings_refused: u64,
+    bookings_changed: u64,
+    stream_entries: u64,
+    reads: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct PerSecond {
+    readings: f64,
+    bookings_granted: f64,
+    bookings_refused: f64,
+    bookings_changed: f64,
+    stream_entries: f64,
+    reads: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct ServerCost {
+    cores_used: f64,
+    /// All of the server's work in the window, whatever it was, over the readings acknowledged in it.
+    cpu_us_per_reading: Option<f64>,
+    /// The same over all answers to bookings, where there were no readings.
+    cpu_us_per_booking: Option<f64>,
+    resident_bytes: u64,
+    resident_peak_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Latency {
+    what: &'static str,
+    samples: u64,
+    p50_us: u64,
+    p99_us: u64,
+    p999_us: u64,
+    max_us: u64,
+}
+
+impl Report {
+    /// From what a run left behind.
+    pub fn of(plan: &Plan, facts: &Facts) -> Self {
+        let [first, last] = &facts.samples;
+        let seconds = last.at_us.saturating_sub(first.at_us) as f64 / 1e6;
+        let machine = Machine::read();
+        let client_seconds = last.client.cpu_seconds - first.client.cpu_seconds;
+        let server_seconds = match (first.server, last.server) {
+            (Some(first), Some(last)) => Some((last.cpu_seconds - first.cpu_seconds, last)),
+            _ => None,
+        };
+        let busy_seconds = last.machine_busy_seconds - first.machine_busy_seconds;
+        let known_seconds = client_seconds + server_seconds.map_or(0.0, |(seconds, _)| seconds);
+        // A server that is not measured would count among the others.
+        let other_seconds =
+            if server_seconds.is_some() { busy_seconds - known_seconds } else { 0.0 };
+        let totals = Totals::of(&facts.recorder);
+        let evidence = Evidence {
+            recorder: &facts.recorder,
+            measured_seconds: plan.duration.as_secs_f64(),
+            cores: machine.cores,
+            client_threads: plan.threads,
+            client_cores_used: per(client_seconds, seconds),
+            other_cores_used: per(other_seconds.max(0.0), seconds),
+            lags: facts.lags,
+            dir_in_memory: facts.data_dir.as_deref().filter(|_| facts.data_in_memory),
+            is_debug_build: cfg!(debug_assertions),
+        };
+        Self {
+            format: FORMAT,
+            passed: facts.checks.iter().all(Check::passed),
+            scenario: plan.scenario.name(),
+            parameters: Parameters::of(plan),
+            data_dir: facts.data_dir.clone(),
+            client_version: env!("CARGO_PKG_VERSION"),
+            server_version: facts.server_version.clone(),
+            commit: commit(),
+            measured_seconds: seconds,
+            per_second: totals.per_second(plan.duration.as_secs_f64()),
+            server: server_seconds.map(|(cpu, usage)| ServerCost::of(cpu, seconds, usage, &totals)),
+            totals,
+            client_cores_used: evidence.client_cores_used,
+            other_cores_used: evidence.other_cores_used,
+            latency: latencies(&facts.recorder),
+            operations: facts.recorder.operations(),
+            errors: facts.recorder.errors().clone(),
+            checks: facts.checks.clone(),
+            warnings: warning::find(&evidence),
+            machine,
+        }
+    }
+
+    /// Whether every check passed.
+    pub fn passed(&self) -> bool {
+        self.passed
+    }
+
+    /// Writes the JSON form.
+    pub fn write_json(&self, path: &Path) -> Result<(), LoadError> {
+        let text = serde_json::to_string_pretty(self).expect("numbers and text only");
+        std::fs::write(path, text + "\n")
+            .map_err(|source| LoadError::File { path: path.into(), source })
+    }
+}
+
+impl Parameters {
+    fn of(plan: &Plan) -> Self {
+        Self {
+            warm_up_seconds: plan.warm_up.as_secs_f64(),
+            duration_seconds: plan.duration.as_secs_f64(),
+            lots: plan.lots,
+            slots_per_lot: plan.slots,
+            ingest_connections: plan.ingest_connections,
+            batch: plan.batch,
+            in_flight: plan.in_flight,
+            rate_per_second: plan.rate,
+            bookers: plan.bookers,
+            subscribers: plan.subscribers,
+            lots_per_subscriber: plan.lots_per_subscriber,
+            reads_per_second: plan.read_rate,
+            seed: plan.seed,
+            client_threads: plan.threads,
+        }
+    }
+}
+
+impl Totals {
+    fn of(recorder: &Recorder) -> Self {
+        Self {
+            readings: recorder.total(Tally::Readings),
+            bookings_granted: recorder.total(Tally::Granted),
+            bookings_refused: recorder.total(Tally::Conflicts),
+            bookings_changed: recorder.total(Tally::Changed),
+            stream_entries: recorder.total(Tally::Entries),
+            reads: recorder.total(Tally::Reads),
+        }
+    }
+
+    fn per_second(&self, seconds: f64) -> PerSecond {
+        let rate = |total: u64| per(total as f64, seconds);
+        PerSecond {
+            readings: rate(self.readings),
+            bookings_granted: rate(self.bookings_granted),
+            bookings_refused: rate(self.bookings_refused),
+            bookings_changed: rate(self.bookings_changed),
+            stream_entries: rate(self.stream_entries),
+            reads: rate(self.reads),
+        }
+    }
+}
+
+impl ServerCost {
+    fn of(cpu_seconds: f64, seconds: f64, usage: Usage, totals: &Totals) -> Self {
+        let us_per = |times: u64| (times > 0).then(|| cpu_seconds * 1e6 / times as f64);
+        let bookings = totals.bookings_granted + totals.bookings_refused + totals.bookings_changed;
+        Self {
+            cores_used: per(cpu_seconds, seconds),
+            cpu_us_per_reading: us_per(totals.readings),
+            cpu_us_per_booking: us_per(bookings).filter(|_| totals.readings == 0),
+            resident_bytes: usage.resident_bytes,
+            resident_peak_bytes: usage.resident_peak_bytes,
+        }
+    }
+}
+
+fn latencies(recorder: &Recorder) -> Vec<Latency> {
+    let row = |measure: Measure| {
+        let histogram = recorder.histogram(measure)?;
+        Some(Latency {
+            what: measure.name(),
+            samples: histogram.len(),
+            p50_us: histogram.value_at_quantile(0.5),
+            p99_us: histogram.value_at_quantile(0.99),
+            p999_us: histogram.value_at_quantile(0.999),
+            max_us: histogram.max(),
+        })
+    };
+    Measure::ALL.into_iter().filter_map(row).collect()
+}
+
+fn per(amount: f64, seconds: f64) -> f64 {
+    if seconds > 0.0 { amount / seconds } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests;

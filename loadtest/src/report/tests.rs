@@ -1,0 +1,106 @@
+//! The report's figures and words, from made-up facts.
+
+use super::text::{bytes, thousands, time};
+use super::*;
+use crate::options::Options;
+use crate::recorder::Window;
+use clap::Parser;
+use serde_json::Value;
+
+fn usage(cpu_seconds: f64) -> Usage {
+    Usage { cpu_seconds, resident_bytes: 100 << 20, resident_peak_bytes: 200 << 20 }
+}
+
+fn sample(at_us: u64, server: f64, client: f64, busy: f64) -> Sample {
+    Sample { at_us, server: Some(usage(server)), client: usage(client), machine_busy_seconds: busy }
+}
+
+/// Two measured seconds: 2,000,000 readings at 3 s of server CPU, one error, one broken check.
+fn facts() -> Facts {
+    let mut recorder = Recorder::new(Window { from_us: 0, to_us: 2_000_000 });
+    for at_us in [0, 1_000_000] {
+        recorder.attempt();
+        recorder.latency(Measure::IngestAck, at_us, at_us + 1_500);
+        recorder.count(Tally::Readings, 1_000_000, at_us);
+    }
+    recorder.count(Tally::Granted, 5, 0);
+    recorder.error("ingest overloaded");
+    let mut broken = Check::new("slots are right", "slots");
+    broken.examine(1_000);
+    (0..12).for_each(|slot| broken.fault(format!("lot L slot {slot}")));
+    Facts {
+        recorder,
+        samples: [sample(0, 1.0, 1.0, 10.0), sample(2_000_000, 4.0, 1.5, 13.6)],
+        checks: vec![Check::new("streams are whole", "entries"), broken],
+        lags: 0,
+        server_version: "0.1.0".into(),
+        data_dir: Some("/tmp/x".into()),
+        data_in_memory: true,
+    }
+}
+
+fn report(facts: &Facts) -> Report {
+    let line = ["lotkeeper-load", "ingest", "--duration", "2s", "--threads", "1"];
+    let plan = Plan::of(&Options::try_parse_from(line).unwrap()).unwrap();
+    Report::of(&plan, facts)
+}
+
+#[test]
+fn figures_are_taken_over_the_measured_window() {
+    let report = report(&facts());
+    let server = report.server.as_ref().unwrap();
+    assert_eq!((report.per_second.readings, server.cores_used), (1e6, 1.5));
+    assert_eq!((server.cpu_us_per_reading, server.cpu_us_per_booking), (Some(1.5), None));
+    assert_eq!(report.client_cores_used, 0.25);
+    assert!((report.other_cores_used - 0.05).abs() < 1e-9, "{}", report.other_cores_used);
+}
+
+#[test]
+fn the_text_says_what_failed_and_where() {
+    let report = report(&facts());
+    assert!(!report.passed());
+    let text = report.to_string();
+    for line in [
+        "readings  1,000,000/s acknowledged durable (2,000,000)",
+        "server    1.50 cores, 1.50 us CPU per reading, 100 MiB resident (peak 200 MiB)",
+        "  ok    streams are whole (0 entries)",
+        "  FAIL  slots are right (1,000 slots)",
+        "        lot L slot 0",
+        "        and 2 more",
+        "error     ingest overloaded: 1",
+        "warning   /tmp/x lies in memory",
+    ] {
+        assert!(text.contains(line), "missing `{line}` in:\n{text}");
+    }
+}
+
+#[test]
+fn the_json_has_the_same_figures() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("report.json");
+    report(&facts()).write_json(&path).unwrap();
+    let json: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!((&json["format"], &json["passed"]), (&1.into(), &false.into()));
+    assert_eq!(json["totals"]["readings"], 2_000_000);
+    assert_eq!(json["latency"][0]["what"], "ingest batch ack");
+    assert_eq!(json["checks"][1]["faults"], 12);
+    assert!(json["warnings"].as_array().unwrap().iter().all(Value::is_string));
+}
+
+#[test]
+fn a_run_without_faults_passes() {
+    let mut facts = facts();
+    facts.checks.truncate(1);
+    assert!(report(&facts).passed());
+}
+
+#[test]
+fn numbers_are_written_for_people() {
+    for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        assert_eq!(thousands(number), text);
+    }
+    for (us, text) in [(412, "412 us"), (2_130, "2.13 ms"), (1_240_000, "1.24 s")] {
+        assert_eq!(time(us), text);
+    }
+    assert_eq!(bytes(23 << 30), "23.0 GiB");
+}

@@ -1,0 +1,278 @@
+//! The own server: found, started in a temporary directory, ended by its id.
+//!
+//! Invariants: nothing of the caller's LOTKEEPER_* environment reaches it, so two runs measure the same
+//! thing; whichever way a run ends, the process is gone and the directory removed.
+
+use crate::error::LoadError;
+use crate::machine;
+use crate::target::{Role, Target};
+use rustix::process::{Pid, Signal};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// How long a start on an empty directory may take.
+const START_SECONDS_MAX: u64 = 60;
+/// How long the server may take to drain and sync after SIGTERM.
+const STOP_SECONDS_MAX: u64 = 30;
+/// A person may ask a thousand times an hour; a driver here asks so often in a second.
+const NO_DRIVER_LIMIT: (&str, &str) = ("LOTKEEPER_RATE_DRIVER_PER_HOUR", "0");
+/// A killed process is gone within milliseconds; looked for so many times, one apart.
+const KILL_POLLS_MAX: u32 = 2_000;
+/// Different drivers: a person may have only a thousand active reservations in a lot.
+const DRIVERS: usize = 16;
+/// Lines of the server's log shown when it fails.
+const LOG_TAIL_LINES: usize = 20;
+/// What the server says when it is ready.
+const LISTENING: &str = "listening on http://";
+
+/// A running server that belongs to this run.
+#[derive(Debug)]
+pub struct Server {
+    process: Process,
+    addr: SocketAddr,
+    binary: PathBuf,
+}
+
+/// The process and its directory, which go together.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    dir: TempDir,
+}
+
+impl Drop for Process {
+    /// The directory is removed after this, so the process must be gone by then and not only told to go.
+    fn drop(&mut self) {
+        let _ = self.child.start_kill();
+        for _ in 0..KILL_POLLS_MAX {
+            match self.child.try_wait() {
+                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+                Ok(Some(_)) | Err(_) => break,
+            }
+        }
+    }
+}
+
+/// How to start one.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// Configuration file.
+    pub config: Option<&'a Path>,
+    /// Where the temporary directory is made.
+    pub parent: Option<&'a Path>,
+}
+
+impl Server {
+    /// Starts one and waits until it listens.
+    pub async fn start(how: Start<'_>) -> Result<Self, LoadError> {
+        let binary = find_binary()?;
+        let parent = how.parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
+        let in_parent = |source| LoadError::File { path: parent.clone(), source };
+        let dir = tempfile::Builder::new()
+            .prefix("lotkeeper-load-")
+            .tempdir_in(&parent)
+            .map_err(in_parent)?;
+        let log = File::create(log_path(&dir)).map_err(in_parent)?;
+        let mut command = hermetic(&binary);
+        command.arg("serve").arg("--data").arg(data_path(&dir)).args(["--listen", "127.0.0.1:0"]);
+        command.env(NO_DRIVER_LIMIT.0, NO_DRIVER_LIMIT.1);
+        if let Some(config) = how.config {
+            command.arg("--config").arg(config);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        let spawned = command.spawn();
+        let child =
+            spawned.map_err(|source| LoadError::Spawn { binary: binary.clone(), source })?;
+        let mut process = Process { child, dir };
+        let stdout = process.child.stdout.take().expect("stdout was asked to be a pipe");
+        let listening = timeout(Duration::from_secs(START_SECONDS_MAX), address_line(stdout)).await;
+        match listening {
+            Ok(Some(addr)) => Ok(Self { process, addr, binary }),
+            Ok(None) => Err(down(&process.dir, "it ended before it listened")),
+            Err(_) => Err(down(
+                &process.dir,
+                &format!("no `{LISTENING}...` within {START_SECONDS_MAX} s"),
+            )),
+        }
+    }
+
+    /// Mints what a run needs, good for at least `valid`.
+    pub async fn target(&self, valid: Duration) -> Result<Target, LoadError> {
+        let mut tokens: BTreeMap<Role, Vec<String>> = BTreeMap::new();
+        for role in Role::ALL {
+            let people = if role == Role::Driver { DRIVERS } else { 1 };
+            for nth in 0..people {
+                let token = self.mint(role, nth, valid).await?;
+                tokens.entry(role).or_default().push(token);
+            }
+        }
+        Target::new(self.addr, tokens)
+    }
+
+    async fn mint(&self, role: Role, nth: usize, valid: Duration) -> Result<String, LoadError> {
+        let hours = valid.as_secs() / 3_600 + 1;
+        let output = hermetic(&self.binary)
+            .arg("token")
+            .arg("--data")
+            .arg(data_path(&self.process.dir))
+            .args(["--role", role.name()])
+            .args(["--subject", &format!("load-{}-{nth}", role.name())])
+            .args(["--ttl", &format!("{hours}h")])
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .map_err(|source| LoadError::Spawn { binary: self.binary.clone(), source })?;
+        let token = String::from_utf8_lossy(&output.stdout).trim().to_string();
+        if !output.status.success() || token.is_empty() {
+            return Err(LoadError::Token {
+                role: role.name(),
+                status: output.status,
+                stderr: String::from_utf8_lossy(&output.stderr).trim().into(),
+            });
+        }
+        Ok(token)
+    }
+
+    /// Its process id, while it lives.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.child.id()
+    }
+
+    /// Where its data lie.
+    pub fn dir(&self) -> &Path {
+        self.process.dir.path()
+    }
+
+    /// Whether its data lie in memory, where a sync costs nothing.
+    pub fn is_in_memory(&self) -> bool {
+        machine::is_in_memory(self.process.dir.path())
+    }
+
+    /// Asks it to end, waits, and ends it by force when it does not. Says how it ended.
+    pub async fn stop(mut self) -> Result<ExitStatus, String> {
+        let pid = self.process.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(pid) = pid {
+            // An error means that it is gone already; its status tells.
+            let _ = rustix::process::kill_process(pid, Signal::TERM);
+        }
+        let ended = timeout(Duration::from_secs(STOP_SECONDS_MAX), self.process.child.wait()).await;
+        match ended {
+            Ok(Ok(status)) if status.success() => Ok(status),
+            Ok(Ok(status)) => {
+                Err(format!("{status}; the end of its log:\n{}", log_tail(&self.process.dir)))
+            }
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => {
+                let killed = self.process.child.kill().await;
+                let how = killed.map_or_else(|error| error.to_string(), |()| "killed".into());
+                Err(format!("did not end within {STOP_SECONDS_MAX} s of SIGTERM; {how}"))
+            }
+        }
+    }
+}
+
+/// Reads up to the line that names the address, and keeps reading what follows: a full pipe would stop the server.
+async fn address_line(stdout: ChildStdout) -> Option<SocketAddr> {
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let Some((_, rest)) = line.split_once(LISTENING) else { continue };
+        let addr = rest.split_whitespace().next().unwrap_or_default().trim_end_matches('/');
+        let addr = addr.parse().ok()?;
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        return Some(addr);
+    }
+    None
+}
+
+fn down(dir: &TempDir, why: &str) -> LoadError {
+    LoadError::ServerDown { why: why.into(), log_tail: log_tail(dir) }
+}
+
+fn data_path(dir: &TempDir) -> PathBuf {
+    dir.path().join("data")
+}
+
+fn log_path(dir: &TempDir) -> PathBuf {
+    dir.path().join("server.log")
+}
+
+fn log_tail(dir: &TempDir) -> String {
+    let bytes = std::fs::read(log_path(dir)).unwrap_or_default();
+    let log = String::from_utf8_lossy(&bytes).into_owned();
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
+}
+
+/// A command that sees nothing of the caller's settings.
+fn hermetic(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("LOTKEEPER_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Beside this executable, else `LOTKEEPER_BIN`, else on the PATH.
+fn find_binary() -> Result<PathBuf, LoadError> {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_path_buf()));
+    let beside = beside.unwrap_or_default();
+    let named = std::env::var_os("LOTKEEPER_BIN").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    pick_binary(&beside, named.as_deref(), std::env::split_paths(&path))
+        .ok_or(LoadError::NoServerBinary { beside })
+}
+
+fn pick_binary(
+    beside: &Path,
+    named: Option<&Path>,
+    path: impl Iterator<Item = PathBuf>,
+) -> Option<PathBuf> {
+    let name = format!("lotkeeper{}", std::env::consts::EXE_SUFFIX);
+    std::iter::once(beside.join(&name))
+        .chain(named.map(Path::to_path_buf))
+        .chain(path.map(|dir| dir.join(&name)))
+        .find(|candidate| candidate.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_beside_comes_before_the_named_one_and_the_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| {
+            let at = dir.path().join(name);
+            std::fs::create_dir(&at).unwrap();
+            at
+        };
+        let (beside, named_dir, on_path) = (place("beside"), place("named"), place("path"));
+        let named = named_dir.join("other-name");
+        let pick = || pick_binary(&beside, Some(&named), std::iter::once(on_path.clone()));
+        assert_eq!(pick(), None);
+        for expected in [on_path.join("lotkeeper"), named.clone(), beside.join("lotkeeper")] {
+            std::fs::write(&expected, "").unwrap();
+            assert_eq!(pick().unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_long_log_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(log_tail(&dir), "");
+        let text: String = (0..100).map(|line| format!("line {line}\n")).collect();
+        std::fs::write(log_path(&dir), text).unwrap();
+        let tail = log_tail(&dir);
+        assert!(tail.starts_with("line 80\n") && tail.ends_with("line 99"), "{tail}");
+    }
+}

@@ -1,0 +1,105 @@
+//! The command against the real server: every scenario runs, its checks pass, nothing is left behind.
+//! No timing is asserted: this machine may be busy.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The command under test; the server is looked for beside it.
+const LOAD: &str = env!("CARGO_BIN_EXE_lotkeeper-load");
+
+/// `cargo test --workspace` builds the server beside the command; `-p lotkeeper-loadtest` alone does not.
+fn build_server_if_missing() {
+    let dir = Path::new(LOAD).parent().expect("a binary lies in a directory");
+    if dir.join(format!("lotkeeper{}", std::env::consts::EXE_SUFFIX)).is_file() {
+        return;
+    }
+    let target_dir = dir.parent().expect("the profile's directory lies in the target directory");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "-p", "lotkeeper-gateway", "--bin", "lotkeeper", "--target-dir"]);
+    cargo.arg(target_dir).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if dir.ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().expect("cargo runs").success(), "the server does not build");
+}
+
+fn load(args: &[&str]) -> Output {
+    Command::new(LOAD).args(args).env_remove("LOTKEEPER_BIN").output().expect("the command runs")
+}
+
+/// Runs a scenario with tiny numbers; gives back its JSON report.
+#[track_caller]
+fn run(scenario: &str, more: &[&str]) -> Value {
+    build_server_if_missing();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let json: PathBuf = dir.path().join("report.json");
+    let mut args = vec![scenario, "--duration", "1s", "--warm-up", "200ms", "--lots", "3"];
+    args.extend(["--slots", "10", "--batch", "5", "--in-flight", "4", "--data-parent"]);
+    args.extend([dir.path().to_str().expect("UTF-8"), "--json", json.to_str().expect("UTF-8")]);
+    args.extend(more);
+    let output = load(&args);
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{}\n{}\n{}",
+        output.status,
+        said(&output.stdout),
+        said(&output.stderr)
+    );
+    let left: Vec<_> = std::fs::read_dir(dir.path())
+        .expect("the directory is there")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path != &json)
+        .collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+    serde_json::from_str(&std::fs::read_to_string(&json).expect("a report")).expect("JSON")
+}
+
+#[track_caller]
+fn assert_all_checked(report: &Value, at_least: usize) {
+    let checks = report["checks"].as_array().expect("checks");
+    assert!(checks.len() >= at_least, "{checks:?}");
+    assert!(checks.iter().all(|check| check["faults"] == 0), "{checks:?}");
+    assert_eq!(report["passed"], true);
+}
+
+#[test]
+fn the_standard_scenario_passes_its_checks() {
+    let few = ["--ingest-connections", "2", "--bookers", "2", "--subscribers", "2"];
+    let report = run("standard", &few);
+    assert_all_checked(&report, 10);
+    for figure in ["readings", "bookings_granted", "bookings_changed", "stream_entries", "reads"] {
+        assert!(report["totals"][figure].as_u64() > Some(0), "{figure}: {report:#}");
+    }
+}
+
+#[test]
+fn the_ingest_scenario_passes_its_checks_at_a_fixed_rate() {
+    let report = run("ingest", &["--ingest-connections", "4", "--rate", "500"]);
+    assert_all_checked(&report, 4);
+    assert!(report["totals"]["readings"].as_u64() > Some(0), "{report:#}");
+    assert_eq!(report["totals"]["bookings_granted"], 0);
+}
+
+#[test]
+fn the_book_scenario_passes_its_checks() {
+    let report = run("book", &["--bookers", "4"]);
+    assert_all_checked(&report, 4);
+    assert!(report["totals"]["bookings_granted"].as_u64() > Some(0), "{report:#}");
+}
+
+#[test]
+fn wrong_usage_is_refused_with_the_remedy_before_anything_starts() {
+    for (args, said) in [
+        (["mixed"].as_slice(), "standard, ingest, book"),
+        (&["--url", "http://example.com:8080"], "not on this machine"),
+        (&["--url", "http://127.0.0.1:9"], "LOTKEEPER_TOKEN_OPERATOR"),
+        (&["--batch", "10001"], "1 to 10000"),
+    ] {
+        let output = load(args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(said), "{args:?}: {stderr}");
+    }
+}
