@@ -29,8 +29,8 @@ pub(crate) struct Remembered {
 pub(crate) struct Claims {
     keys: DashMap<ClaimKey, (u64, State)>,
     routes: DashMap<ReservationId, LotKey>,
-    /// Codes of lots that are being created; from then on the directory knows them.
-    codes: DashSet<(Box<str>, Box<str>)>,
+    /// Codes (in their tenant) and ids of lots that are being created; from then on the directory knows them.
+    names: DashSet<(Box<str>, Box<str>)>,
 }
 
 /// What claiming a key found.
@@ -46,7 +46,7 @@ pub(crate) struct Ticket {
     claims: Arc<Claims>,
     key: Option<ClaimKey>,
     route: Option<ReservationId>,
-    code: Option<(Box<str>, Box<str>)>,
+    names: Vec<(Box<str>, Box<str>)>,
 }
 
 impl Claims {
@@ -56,7 +56,8 @@ impl Claims {
         claim: Option<Claim>,
         route: Option<(ReservationId, LotKey)>,
     ) -> Result<Begun, CommandError> {
-        let mut ticket = Ticket { claims: Arc::clone(self), key: None, route: None, code: None };
+        let mut ticket =
+            Ticket { claims: Arc::clone(self), key: None, route: None, names: Vec::new() };
         if let Some(claim) = claim {
             match self.keys.entry(claim.key) {
                 Entry::Vacant(place) => {
@@ -117,13 +118,13 @@ impl Claims {
 }
 
 impl Ticket {
-    /// Claims a new lot's code in its tenant until the lot is in the directory.
-    pub fn claim_code(&mut self, tenant: &str, code: &str) -> Result<(), CommandError> {
-        let claimed = (Box::from(tenant), Box::from(code));
-        if !self.claims.codes.insert(claimed.clone()) {
+    /// Claims a name of a lot that is being created, until the lot is in the directory.
+    pub fn claim_name(&mut self, scope: &str, name: &str) -> Result<(), CommandError> {
+        let claimed = (Box::from(scope), Box::from(name));
+        if !self.claims.names.insert(claimed.clone()) {
             return Err(CommandError::RequestInProgress);
         }
-        self.code = Some(claimed);
+        self.names.push(claimed);
         Ok(())
     }
 
@@ -142,8 +143,8 @@ impl Drop for Ticket {
         if let Some(id) = self.route {
             self.claims.routes.remove(&id);
         }
-        if let Some(code) = &self.code {
-            self.claims.codes.remove(code);
+        for name in &self.names {
+            self.claims.names.remove(name);
         }
     }
 }

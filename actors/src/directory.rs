@@ -227,6 +227,10 @@ impl Directory {
         })
     }
 
+    pub fn by_id(&self, id: LotId) -> Option<LotHandle> {
+        self.by_id.get(&id.0).map(|handle| handle.clone())
+    }
+
     pub fn by_key(&self, key: LotKey) -> Option<LotHandle> {
         self.by_key.read().get(key.0 as usize).cloned().flatten()
     }

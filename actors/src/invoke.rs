@@ -41,7 +41,12 @@ impl Engine {
             Begun::New(ticket) => ticket,
         };
         let permit = shared.admit(1)?;
-        ticket.claim_code(&spec.tenant, &spec.code)?;
+        ticket.claim_name(&spec.tenant, &spec.code)?;
+        // No tenant has an empty name: this scope is the ids', which are unique across tenants.
+        ticket.claim_name("", &spec.id.to_string())?;
+        if shared.directory.by_id(spec.id).is_some() {
+            return Err(CommandError::Rejected(Rejection::IdTaken));
+        }
         if shared.directory.find(&spec.tenant, &spec.code).is_some() {
             return Err(CommandError::LotCodeTaken);
         }

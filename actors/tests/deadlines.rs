@@ -1,4 +1,5 @@
 //! What is due happens, by tick and without one.
+#![allow(clippy::unwrap_used, reason = "a test states what it expects")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What was answered is durable, is seen by the next read, and is there after a restart.
+#![allow(clippy::unwrap_used, reason = "a test states what it expects")]
 
 mod common;
 
@@ -109,6 +110,19 @@ async fn a_lot_code_is_taken_once_whatever_the_race() {
     }
     assert_eq!(created, 1);
     assert_eq!(engine.lots("default").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lot_id_is_taken_once_across_tenants() {
+    let (store, clock) = (MemoryStore::default(), Clock::manual(START));
+    let engine = start(&store, &clock).await;
+    let lot = create(&engine, "L1", 1).await;
+    let mut other = common::spec("L1", 1);
+    other.tenant = "other".into();
+    let refused = engine.create_lot(other, None).await.err();
+    assert!(matches!(refused, Some(CommandError::Rejected(Rejection::IdTaken))), "{refused:?}");
+    assert_eq!(engine.lots("other").len(), 0);
+    assert_eq!(engine.lot("default", &lot.id().to_string()).unwrap().code(), "L1");
 }
 
 /// A journal whose disk dies at a chosen commit.

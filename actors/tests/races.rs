@@ -1,4 +1,5 @@
 //! Many at once: no slot is promised twice, nothing is oversold, and dead actors change nothing but time.
+#![allow(clippy::unwrap_used, reason = "a test states what it expects")]
 
 mod common;
 

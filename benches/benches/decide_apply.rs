@@ -1,17 +1,20 @@
 //! What a decision costs: readings on a slot, promises in a lot of 10,000 slots, and what is due by itself.
 //!
 //! `decide` is measured on a lot that stays as it is; `decide + apply` on a copy per sample, so it pays for
-//! the parts it shares with that copy as a published state does. Absent: actors, journal, encoding.
+//! the parts it shares with that copy as a published state does, and `unshared` as an actor does. Absent:
+//! actors, journal, encoding.
 //!
 //! `cargo bench -p lotkeeper-benches --bench decide_apply`; `cargo test` runs each once.
 
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use lotkeeper_engine::ids::{LotId, Pseudonym, ReservationId, SlotId, SlotIndex, ZoneIndex};
 use lotkeeper_engine::limits::SLOTS_PER_LOT_MAX;
-use lotkeeper_engine::lot::{self, Bays, Caller, Choice, Command, Lot, Needs, NoBays, Reserve};
+use lotkeeper_engine::lot::{
+    self, Bays, Caller, Choice, Command, Lot, Needs, NoBays, Reserve, SlotPatch,
+};
 use lotkeeper_engine::slot::{self, Reading, SensorRules, Slot, Source};
 use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Rules, Size, SlotSpec, Spec, Zone};
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
@@ -110,6 +113,10 @@ fn full_lot(kinds: usize, hold: Option<Seconds>) -> Lot {
     lot
 }
 
+/// Made once: 80,000 promises take a while in a debug build.
+static FULL: LazyLock<Lot> = LazyLock::new(|| full_lot(1, None));
+static FULL_OF_KINDS: LazyLock<Lot> = LazyLock::new(|| full_lot(KINDS, None));
+
 fn readings(c: &mut Criterion) {
     let sensor = SensorRules { silence: rules().silence, skew: rules().skew };
     let mut group = c.benchmark_group("slot");
@@ -150,20 +157,20 @@ impl Bays for AllTaken {
 }
 
 fn promises(c: &mut Criterion) {
-    let (empty, full, kinds) = (empty_lot(1), full_lot(1, None), full_lot(KINDS, None));
+    let (empty, full, kinds) = (&empty_lot(1), &*FULL, &*FULL_OF_KINDS);
     let any = Choice::Any(Needs::default());
     let given = Choice::Slot(SlotIndex(5_000));
     let (morning, evening) = (window(20_000, 23_600), window(60_000, 63_600));
     let now = at(-2_000);
     let rows: [(&str, &Lot, Choice, Window, bool); 8] = [
-        ("given slot, empty lot", &empty, given, morning, true),
-        ("given slot, full lot", &full, given, evening, true),
-        ("given slot, taken", &full, given, morning, false),
-        ("any slot, empty lot", &empty, any, morning, true),
-        ("any slot, full lot", &full, any, morning, false),
-        ("any slot, full lot, evening", &full, any, evening, true),
-        ("any slot, full lot of 400 kinds", &kinds, any, morning, false),
-        ("any slot, full lot of 400 kinds, evening", &kinds, any, evening, true),
+        ("given slot, empty lot", empty, given, morning, true),
+        ("given slot, full lot", full, given, evening, true),
+        ("given slot, taken", full, given, morning, false),
+        ("any slot, empty lot", empty, any, morning, true),
+        ("any slot, full lot", full, any, morning, false),
+        ("any slot, full lot, evening", full, any, evening, true),
+        ("any slot, full lot of 400 kinds", kinds, any, morning, false),
+        ("any slot, full lot of 400 kinds, evening", kinds, any, evening, true),
     ];
     let mut group = c.benchmark_group("decide");
     for (name, lot, choice, window, is_granted) in rows {
@@ -174,21 +181,44 @@ fn promises(c: &mut Criterion) {
         });
     }
     let soon = Command::Reserve(reserve(900_000, any, window(-1_000, -500), None));
-    assert!(lot::decide(&empty, &soon, now, &AllTaken).outcome.is_ok());
+    assert!(lot::decide(empty, &soon, now, &AllTaken).outcome.is_ok());
     group.bench_function("any slot, empty lot, cars everywhere", |b| {
-        b.iter(|| lot::decide(&empty, black_box(&soon), now, &AllTaken));
+        b.iter(|| lot::decide(empty, black_box(&soon), now, &AllTaken));
     });
     group.finish();
 
     let mut group = c.benchmark_group("decide + apply");
     for (name, lot, choice, window) in [
-        ("given slot, full lot", &full, given, evening),
-        ("any slot, empty lot", &empty, any, morning),
-        ("any slot, full lot, evening", &full, any, evening),
-        ("any slot, full lot of 400 kinds, evening", &kinds, any, evening),
+        ("given slot, full lot", full, given, evening),
+        ("any slot, empty lot", empty, any, morning),
+        ("any slot, full lot, evening", full, any, evening),
+        ("any slot, full lot of 400 kinds, evening", kinds, any, evening),
     ] {
         let command = Command::Reserve(reserve(900_000, choice, window, None));
         executes(&mut group, name, lot, &command, now);
+    }
+    group.finish();
+}
+
+/// A lot that nobody reads meanwhile, as an actor has it: nothing is shared.
+fn promises_of_an_actor(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decide + apply, unshared");
+    for (name, mut lot) in [("full lot", FULL.clone()), ("400 kinds", FULL_OF_KINDS.clone())] {
+        let any = Choice::Any(Needs::default());
+        let mut id = 900_000;
+        group.bench_function(
+            format!("any slot in the evening and its cancellation, {name}"),
+            |b| {
+                b.iter(|| {
+                    id += 1;
+                    let reserve = reserve(id, any, window(60_000, 63_600), None);
+                    let cancel =
+                        Command::Cancel { id: reserve.id, reason: None, by: Caller::Staff };
+                    assert!(execute(&mut lot, &Command::Reserve(reserve), at(-2_000)));
+                    assert!(execute(&mut lot, &cancel, at(-2_000)));
+                });
+            },
+        );
     }
     group.finish();
 }
@@ -204,24 +234,28 @@ fn executes(group: &mut Group<'_>, name: &str, lot: &Lot, command: &Command, now
 
 fn deadlines(c: &mut Criterion) {
     let held = full_lot(1, Some(Seconds(3_600)));
-    let full = full_lot(1, None);
+    let full = &*FULL;
     let id = ReservationId(Uuid::from_u128(40_003));
     let tick = Command::Tick { listening_since: at(-2_000) };
     let confirm = Command::Confirm { id, by: Caller::Staff };
     let mut group = c.benchmark_group("decide + apply");
     executes(&mut group, "confirm, full lot", &held, &confirm, at(-2_000));
-    executes(&mut group, "tick, nothing due", &full, &tick, at(-1_900));
+    executes(&mut group, "tick, nothing due", full, &tick, at(-1_900));
     // Stays begin to show half an hour ahead, a few slots in each second.
-    executes(&mut group, "tick, 6 due", &full, &tick, at(-1_800));
-    executes(&mut group, "tick, 1,024 due", &full, &tick, at(10_000));
+    executes(&mut group, "tick, 6 due", full, &tick, at(-1_800));
+    executes(&mut group, "tick, 1,024 due", full, &tick, at(10_000));
+    let patch = SlotPatch { size: Some(Size::Large), ..SlotPatch::default() };
+    let change = Command::ChangeSlot { slot: SlotIndex(7), patch, expected_version: None };
+    group.sample_size(10);
+    executes(&mut group, "slot gets another size", full, &change, at(-2_000));
     group.finish();
 }
 
 fn copies(c: &mut Criterion) {
-    let (full, kinds) = (full_lot(1, None), full_lot(KINDS, None));
+    let (full, kinds) = (&*FULL, &*FULL_OF_KINDS);
     let mut group = c.benchmark_group("lot");
-    group.bench_function("copy for a reader", |b| b.iter(|| black_box(&full).clone()));
-    group.bench_function("copy for a reader, 400 kinds", |b| b.iter(|| black_box(&kinds).clone()));
+    group.bench_function("copy for a reader", |b| b.iter(|| black_box(full).clone()));
+    group.bench_function("copy for a reader, 400 kinds", |b| b.iter(|| black_box(kinds).clone()));
     group.sample_size(10);
     group.bench_function("from a snapshot, 80,000 reservations", |b| {
         b.iter_batched(|| full.parts(), Lot::from_parts, BatchSize::LargeInput);
@@ -229,5 +263,5 @@ fn copies(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, readings, promises, deadlines, copies);
+criterion_group!(benches, readings, promises, promises_of_an_actor, deadlines, copies);
 criterion_main!(benches);

@@ -107,9 +107,8 @@ async fn send(
     }
 }
 
-type Answer = tokio::task::JoinHandle<
-    Result<lotkeeper_actors::ReadingsDone, lotkeeper_actors::CommandError>,
->;
+type Answer =
+    tokio::task::JoinHandle<Result<lotkeeper_actors::ReadingsDone, lotkeeper_actors::CommandError>>;
 
 async fn settle(in_flight: &mut std::collections::VecDeque<Answer>, answered: &AtomicU64) {
     if let Some(done) = in_flight.pop_front() {

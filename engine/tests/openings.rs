@@ -166,6 +166,31 @@ fn giving_everything_back_leaves_one_gap_per_slot() {
 }
 
 #[test]
+fn blocks_that_shrink_and_join_keep_the_latest_end_of_both() {
+    // Between two promises each slot has a gap that begins and ends a second after its neighbour's.
+    let mut world = World::new(bayed(300));
+    let mut id = 0;
+    let mut reserve = |slot: u16, from: u32, to: u32| {
+        id += 1;
+        let mut reserve = reserve_slot(id, slot, common::window(from.into(), to.into()));
+        reserve.holder = common::holder(id / 100);
+        world.execute_lot_only(&Command::Reserve(reserve)).unwrap();
+        assert!(world.lot.openings().is_sound());
+        let (needs, latest) = (Needs::default(), common::window(5_000, 9_290));
+        let open = world.lot.openings().all(&needs, latest);
+        assert!(open.filter(|slot| slot.0 >= 290).count() == 10);
+    };
+    for slot in (0..300).rev() {
+        reserve(slot, 100, 1_000 + u32::from(slot));
+        reserve(slot, 9_000 + u32::from(slot), 10_000);
+    }
+    // Filled, the gaps vanish one by one, all over, and the blocks that are left join.
+    for slot in (0..290).map(|number| number * 7 % 290) {
+        reserve(slot, 1_000 + u32::from(slot), 9_000 + u32::from(slot));
+    }
+}
+
+#[test]
 fn an_empty_bay_is_preferred_for_a_number_of_probes_and_an_occupied_one_never_refused() {
     let lot = World::new(bayed(5)).lot;
     let find = |probes, standing: &dyn Fn(SlotIndex) -> bool| {

@@ -29,6 +29,7 @@ let limit = SUBSCRIPTIONS - RESERVED;
 let streamState = { name: "idle" };
 let failure = null; // the last failed request for the list
 let polled = 0;
+let bring = false; // one column: the lot that was asked for is brought into sight
 
 // ---- lots
 function learn(items) {
@@ -62,9 +63,8 @@ async function loadLots() {
   polled = performance.now();
   try {
     failure = null;
-    let any = false;
-    await pages("/lots?", (items) => { any = any || items.length > 0; learn(items); route(); });
-    if (!any && !lots.size) { watch(); view.nothing(t("console.no_lot"), t("lots.none")); }
+    await pages("/lots?", (items) => { learn(items); route(); });
+    if (!lots.size) { watch(); view.nothing(t("console.no_lot"), t("lots.none")); }
   } catch (problem) {
     failure = problem;
     if (problem.status === 401) return gate("gate.token_refused");
@@ -85,8 +85,8 @@ function route() {
     return;
   }
   if (wanted && wanted !== chosen?.code && wanted !== chosen?.id) {
+    bring = !wide.matches;
     choose(wanted);
-    if (!wide.matches && lots.size) byId("lot").scrollIntoView();
   }
 }
 
@@ -125,10 +125,18 @@ function leave() {
 function receive(message, sub) {
   meter.see(message);
   if (message.op === "counts") counted(message);
-  else if (message.op === "snapshot" && message.lot === chosen?.code) view.snapshot(message);
+  else if (message.op === "snapshot" && message.lot === chosen?.code) arrived(message);
   else if (message.op === "changes" && message.lot === chosen?.code) view.changes(message);
   else if (message.op === "error" && sub?.lot === chosen?.code && sub?.view === "slots") view.refuse(message.detail ?? message.code);
   else if (message.op === "token") header();
+}
+
+function arrived(message) {
+  view.snapshot(message);
+  header();
+  // Only now the page is long enough to be scrolled there.
+  if (bring) byId("lot").scrollIntoView();
+  bring = false;
 }
 
 function counted(message) {
@@ -173,10 +181,11 @@ function header() {
   let state = streamState.name === "live" ? "live" : streamState.name === "waiting" ? "reconnecting" : streamState.name;
   const lost = state !== "live" && stream.downSince !== null;
   if (lost && state === "connecting") state = "reconnecting";
-  if (state === "live" && any !== Infinity && any >= DIM_MS) state = "reconnecting";
-  if (state !== "refused" && state !== "idle" && any !== Infinity && any >= BLANK_MS) state = "stale";
+  const old = any === Infinity ? 0 : any;
+  if (state === "live" && old >= DIM_MS) state = "reconnecting";
+  if (state !== "refused" && state !== "idle" && old >= BLANK_MS) state = "stale";
   byId("stream").dataset.state = state;
-  byId("desk").toggleAttribute("data-old", state === "stale" || (any >= DIM_MS && any !== Infinity));
+  byId("desk").toggleAttribute("data-old", old >= DIM_MS);
   put(byId("stream-word"), t(`state.${state}`));
   put(byId("stream-age"), any === Infinity || state === "idle" || state === "refused" ? "" : `· ${ageText(any)}`);
   const seq = chosen ? (sub?.seq || meter.seq(chosen.code)) : null;
@@ -201,7 +210,7 @@ function banner(state, age) {
 // ---- token, theme, search
 function gate(reason) {
   byId("gate").hidden = !reason;
-  byId("desk").hidden = !!reason;
+  byId("desk").hidden = byId("search-form").hidden = !!reason;
   byId("user").hidden = !!reason || !session.token();
   byId("gate-text").hidden = !reason || reason === "gate.title";
   if (!reason) return;

@@ -87,5 +87,5 @@ export function roving(container, selector, { step }) {
     event.preventDefault();
     choose(target, true);
   });
-  return { choose, ensure: () => { if (!current()) choose(items()[0], false); } };
+  return { choose, ensure: () => { if (!current() || current().closest("[hidden]")) choose(items()[0], false); } };
 }

@@ -8,9 +8,9 @@ const PAINT_MS = 250;
 const ROWS_PER_PAINT = 30; // in a storm the newest; a line says how many were left out
 const KINDS = {
   occupancy: ["slot.occupied", "slot.vacated"],
-  promises: ["slot.hold_began", "slot.hold_ended"],
+  promises: ["slot.hold_began"],
   sensors: ["slot.heard", "slot.silent"],
-  counts: ["count.recorded"],
+  counts: ["count.recorded", "count.silent"],
 };
 
 function kindOf(type) {

@@ -35,7 +35,6 @@ export class TileMap {
     }
     this.groups = [...groups.values()].filter((group) => group.slots.length);
     this.container.replaceChildren(...this.groups.map((group) => this.section(group)));
-    this.rove.ensure();
   }
 
   section(group) {
@@ -90,6 +89,7 @@ export class TileMap {
     for (const group of this.groups) group.section.hidden = zone !== "" && group.code !== zone;
     if (STATUSES.includes(status)) this.container.dataset.only = status;
     else delete this.container.dataset.only;
+    this.rove.ensure(); // only what is seen can be reached by Tab
   }
 
   focus(code) {

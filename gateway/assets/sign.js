@@ -256,7 +256,7 @@
 
   // After an update of the server the page fetches itself anew, once it is sure that there is a page to fetch.
   function checkVersion() {
-    getJson("/livez").then(function (answer) {
+    getJson("/assets/build.json").then(function (answer) {
       const found = answer.version + " " + answer.build;
       if (version === null) version = found;
       if (found === version || reloading) return;

@@ -2,15 +2,17 @@
 //!
 //! Invariants: every file of `gateway/assets` is in the table (tested); pages load nothing from elsewhere
 //! and run no inline script (the CSP refuses it). Parts are revalidated at each load, so a new release
-//! shows at once and costs a 304 when nothing changed. Absent: a build step, compression, directories.
+//! shows at once and costs a 304 when nothing changed; `build.json` tells a page that nobody reloads that
+//! there is a new one. Absent: a build step, compression, directories.
 
 use std::sync::LazyLock;
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
@@ -82,10 +84,16 @@ pub fn routes() -> Router<App> {
         .route("/docs", get(async |headers: HeaderMap| page("docs.html", &headers)))
         // The page reads tenant and lot from its own address; the shell is the same for all.
         .route("/sign/{tenant}/{lot}", get(async |headers: HeaderMap| page("sign.html", &headers)))
+        .route("/assets/build.json", get(build))
         .route(
             "/assets/{name}",
             get(async |Path(name): Path<String>, headers: HeaderMap| page(&name, &headers)),
         )
+}
+
+/// What a sign compares with what it began with.
+async fn build() -> Json<serde_json::Value> {
+    Json(json!({"version": env!("CARGO_PKG_VERSION"), "build": build_hash()}))
 }
 
 fn page(name: &str, request: &HeaderMap) -> Response {

@@ -1,9 +1,11 @@
 //! Does a retry have its effect once, across keys, ids and a restart of the server?
 
+#![allow(clippy::unwrap_used)] // tests state what they expect
+
 mod common;
 mod http_common;
 
-use common::{Answer, Server, token, token_of};
+use common::{Answer, Process, Server, read, token, token_of};
 use http_common::{bayed, counted, created, minutes, send_as, with_lot};
 use lotkeeper_gateway::auth::Role;
 use reqwest::Method;
@@ -20,35 +22,47 @@ fn window() -> Value {
     json!({"lot": "L1", "from": minutes(60), "to": minutes(120)})
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_key_gives_the_first_answer_also_after_a_restart() {
-    let server = with_lot(4).await;
+async fn post_to(process: &Process, token: &str, path: &str, key: &str, body: &Value) -> Answer {
+    let request = reqwest::Client::new().post(format!("http://{}{path}", process.address));
+    read(request.bearer_auth(token).header("idempotency-key", key).json(body)).await
+}
+
+/// The same again gives the first answer, whatever happened since; another request is refused.
+async fn check(process: &Process, token: &str, body: &Value, first: &Answer, when: &str) {
+    for key in ["k-1", "\"k-1\""] {
+        let again = post_to(process, token, PATH, key, body).await;
+        assert_eq!(again.expect(201), first.json(), "{when}: {key}");
+        assert_eq!(again.headers["location"], first.headers["location"]);
+    }
+    let mut other = body.clone();
+    other["to"] = json!(minutes(180));
+    let refused = post_to(process, token, PATH, "k-1", &other).await;
+    let refused = (refused.status.as_u16(), refused.code());
+    assert_eq!(refused, (422, "idempotency_key_reused".to_owned()), "{when}");
+}
+
+#[tokio::test]
+async fn the_same_key_gives_the_first_answer_also_after_kill_9() {
+    let data = tempfile::tempdir().unwrap();
+    let process = Process::start(data.path());
+    let operator = token(Role::Operator);
+    post_to(&process, &operator, "/api/v1/lots", "lot", &bayed("L1", 4)).await.expect(201);
     let (ann, bob) = (token_of(Role::Driver, "ann"), token_of(Role::Driver, "bob"));
     let body = window();
-    let first = post(&server, &ann, PATH, Some("k-1"), &body).await;
+    let first = post_to(&process, &ann, PATH, "k-1", &body).await;
     let made = first.expect(201);
-    // What happened since does not change the first answer.
     let cancel = format!("{PATH}/{}/cancel", made["id"].as_str().unwrap());
-    post(&server, &ann, &cancel, None, &json!({})).await.expect(200);
-    let check = async |server: &Server, when: &str| {
-        for key in ["k-1", "\"k-1\""] {
-            let again = post(server, &ann, PATH, Some(key), &body).await;
-            assert_eq!(again.expect(201), made, "{when}: {key}");
-            assert_eq!(again.headers["location"], first.headers["location"]);
-        }
-        let mut other = body.clone();
-        other["to"] = json!(minutes(180));
-        let refused = post(server, &ann, PATH, Some("k-1"), &other).await;
-        let refused = (refused.status.as_u16(), refused.code());
-        assert_eq!(refused, (422, "idempotency_key_reused".to_owned()), "{when}");
-    };
-    check(&server, "at once").await;
-    let others = post(&server, &bob, PATH, Some("k-1"), &body).await.expect(201);
+    let cancelled = post_to(&process, &ann, &cancel, "k-2", &json!({})).await.expect(200);
+    assert_eq!(cancelled["state"], "cancelled");
+    check(&process, &ann, &body, &first, "at once").await;
+    let others = post_to(&process, &bob, PATH, "k-1", &body).await.expect(201);
     assert_ne!(others["id"], made["id"], "keys belong to their subject");
-    let data = server.stop().await;
-    let server = Server::start_in(data, |config| config.rate.driver_per_hour = 0).await;
-    check(&server, "after a restart").await;
-    server.stop().await;
+    process.kill();
+    let process = Process::start(data.path());
+    check(&process, &ann, &body, &first, "after kill -9").await;
+    let again = post_to(&process, &operator, "/api/v1/lots", "lot", &bayed("L1", 4)).await;
+    assert_eq!(again.expect(201)["code"], "L1");
+    assert_eq!(process.stop(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,7 @@
 //! Does a lot live as the contract says: created whole, shown, changed, guarded by its version?
 
+#![allow(clippy::unwrap_used)] // tests state what they expect
+
 mod common;
 mod http_common;
 

@@ -1,5 +1,7 @@
 //! Does `docs/openapi.json` say what the code does? `LOTKEEPER_BLESS=1` rewrites it.
 
+#![allow(clippy::unwrap_used)] // tests state what they expect
+
 use std::path::Path;
 
 use lotkeeper_gateway::http::document;

@@ -1,5 +1,7 @@
 //! Do readings and counts say what they did, and does every client see it at once?
 
+#![allow(clippy::unwrap_used)] // tests state what they expect
+
 mod common;
 mod http_common;
 

@@ -1,5 +1,7 @@
 //! Does bad input get the right status and code, and does the server live on?
 
+#![allow(clippy::unwrap_used)] // tests state what they expect
+
 mod common;
 mod http_common;
 
@@ -75,109 +77,85 @@ fn readings_cases() -> Vec<Case> {
     ]
 }
 
-fn other_cases() -> Vec<Case> {
+fn write_cases() -> Vec<Case> {
     let lots = || (Method::POST, "/api/v1/lots", Role::Operator);
-    let book = || (Method::POST, "/api/v1/reservations", Role::Driver);
-    let counts = |path| (Method::POST, path, Role::Device);
-    let get = |path| (Method::GET, path, Role::Operator);
-    let window = json!({"lot": "L1", "from": minutes(60), "to": minutes(120)});
-    let with = |name: &str, value: serde_json::Value| {
-        let mut body = window.clone();
-        body[name] = value;
-        body.to_string()
-    };
-    let later = minutes(60);
+    let bays = || (Method::POST, "/api/v1/lots/L1/counts", Role::Device);
+    let gates = || (Method::POST, "/api/v1/lots/P1/counts", Role::Device);
+    let later = format!(r#"{{"occupied":1,"observed_at":"{}"}}"#, minutes(60));
     vec![
         case("a taken code", lots(), bayed("L1", 1).to_string(), (409, "lot_code_taken")),
         case("a bad code", lots(), bayed("L 1", 1).to_string(), (422, "validation_failed")),
         case("no slots", lots(), bayed("L2", 0).to_string(), (422, "validation_failed")),
         case("no places", lots(), counted("P2", 0).to_string(), (422, "validation_failed")),
         case("no kind", lots(), r#"{"code":"L2","name":"n"}"#, (400, "malformed_request")),
+        case("count of a bayed lot", bays(), r#"{"entered":1}"#, (422, "not_counted")),
+        case("count of nothing", gates(), "{}", (422, "validation_failed")),
+        case("count of the future", gates(), later, (422, "reading_in_future")),
+    ]
+}
+
+fn reservation_cases() -> Vec<Case> {
+    let window = json!({"lot": "L1", "from": minutes(60), "to": minutes(120)});
+    let with = |members: serde_json::Value| {
+        let mut body = window.clone();
+        for (name, value) in members.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        body.to_string()
+    };
+    let both = json!({"slot": "A-1", "needs": {}});
+    [
+        ("slot and needs", both, (422, "validation_failed")),
+        ("no such slot", json!({"slot": "Z-1"}), (404, "slot_not_found")),
+        ("no such lot", json!({"lot": "L9"}), (404, "lot_not_found")),
+        ("no such feature", json!({"needs": {"features": ["helipad"]}}), (422, "no_slot_fits")),
+        ("backwards", json!({"to": minutes(30)}), (422, "window_empty")),
+        ("yesterday", json!({"from": minutes(-1_440)}), (422, "window_in_past")),
+        ("years", json!({"to": minutes(1_000_000)}), (422, "window_too_long")),
+        ("a plate that is none", json!({"vehicle": {"plate": "!"}}), (422, "validation_failed")),
+        ("held for nothing", json!({"hold_seconds": 0}), (422, "validation_failed")),
+        ("a field too many", json!({"colour": "red"}), (400, "malformed_request")),
+        ("an id that is none", json!({"id": "7"}), (400, "malformed_request")),
+    ]
+    .into_iter()
+    .map(|(name, members, wanted)| {
+        let request = (Method::POST, "/api/v1/reservations", Role::Driver);
+        case(name, request, with(members), wanted)
+    })
+    .collect()
+}
+
+fn read_cases() -> Vec<Case> {
+    [
+        ("/api/v1/lots?color=red", (400, "malformed_request")),
+        ("/api/v1/lots?limit=5&limit=6", (400, "malformed_request")),
+        ("/api/v1/lots?cursor=xyz", (400, "malformed_cursor")),
+        ("/api/v1/lots?limit=0", (400, "malformed_request")),
+        ("/api/v1/lots?limit=501", (400, "malformed_request")),
+        ("/api/v1/lots?near=91,0", (400, "malformed_request")),
+        ("/api/v1/lots?radius_km=1", (400, "malformed_request")),
+        ("/api/v1/lots?near=0,0&radius_km=NaN", (400, "malformed_request")),
+        ("/api/v1/lots/L1/slots?status=closed", (400, "malformed_request")),
+        ("/api/v1/lots/L1/availability?from=2026-03-01T09:00:00Z", (400, "malformed_request")),
+        ("/api/v1/lots/L1/availability?zone=z1", (400, "malformed_request")),
+        ("/api/v1/lots/L1/slots/Z-1", (404, "slot_not_found")),
+        ("/api/v1/lots/%FF", (400, "malformed_request")),
+        ("/api/v1/reservations/7", (404, "reservation_not_found")),
+        ("/api/v1/events?type=slot.exploded", (400, "malformed_request")),
+        ("/api/v1/cars", (404, "not_found")),
+    ]
+    .into_iter()
+    .map(|(path, wanted)| case(path, (Method::GET, path, Role::Operator), "", wanted))
+    .chain([
+        case("log", (Method::GET, "/api/v1/events", Role::Driver), "", (403, "role_not_allowed")),
         case(
-            "count of a bayed lot",
-            counts("/api/v1/lots/L1/counts"),
-            r#"{"entered":1}"#,
-            (422, "not_counted"),
-        ),
-        case(
-            "count of nothing",
-            counts("/api/v1/lots/P1/counts"),
-            "{}",
-            (422, "validation_failed"),
-        ),
-        case(
-            "count of the future",
-            counts("/api/v1/lots/P1/counts"),
-            format!(r#"{{"occupied":1,"observed_at":"{later}"}}"#),
-            (422, "reading_in_future"),
-        ),
-        case(
-            "slot and needs",
-            book(),
-            with("slot", json!("A-1")).replace('}', r#","needs":{}}"#),
-            (422, "validation_failed"),
-        ),
-        case("no such slot", book(), with("slot", json!("Z-1")), (404, "slot_not_found")),
-        case(
-            "no such feature",
-            book(),
-            with("needs", json!({"features": ["helipad"]})),
-            (422, "no_slot_fits"),
-        ),
-        case("backwards", book(), with("to", json!(minutes(30))), (422, "window_empty")),
-        case("yesterday", book(), with("from", json!(minutes(-1_440))), (422, "window_in_past")),
-        case("years", book(), with("to", json!(minutes(1_000_000))), (422, "window_too_long")),
-        case(
-            "a plate that is none",
-            book(),
-            with("vehicle", json!({"plate": "!"})),
-            (422, "validation_failed"),
-        ),
-        case(
-            "held for nothing",
-            book(),
-            with("hold_seconds", json!(0)),
-            (422, "validation_failed"),
-        ),
-        case("an unknown parameter", get("/api/v1/lots?color=red"), "", (400, "malformed_request")),
-        case("a cursor of nobody", get("/api/v1/lots?cursor=xyz"), "", (400, "malformed_cursor")),
-        case("a limit of none", get("/api/v1/lots?limit=0"), "", (400, "malformed_request")),
-        case("a limit too high", get("/api/v1/lots?limit=501"), "", (400, "malformed_request")),
-        case("nowhere", get("/api/v1/lots?near=91,0"), "", (400, "malformed_request")),
-        case(
-            "an unknown status",
-            get("/api/v1/lots/L1/slots?status=closed"),
-            "",
-            (400, "malformed_request"),
-        ),
-        case(
-            "half a window",
-            get("/api/v1/lots/L1/availability?from=2026-03-01T09:00:00Z"),
-            "",
-            (400, "malformed_request"),
-        ),
-        case("no such slot to see", get("/api/v1/lots/L1/slots/Z-1"), "", (404, "slot_not_found")),
-        case("not an id", get("/api/v1/reservations/7"), "", (404, "reservation_not_found")),
-        case(
-            "an unknown event",
-            get("/api/v1/events?type=slot.exploded"),
-            "",
-            (400, "malformed_request"),
-        ),
-        case(
-            "events for a driver",
-            (Method::GET, "/api/v1/events", Role::Driver),
-            "",
-            (403, "role_not_allowed"),
-        ),
-        case("no such path", get("/api/v1/cars"), "", (404, "not_found")),
-        case(
-            "no such method",
+            "delete",
             (Method::DELETE, "/api/v1/lots/L1", Role::Admin),
             "",
             (405, "method_not_allowed"),
         ),
-    ]
+    ])
+    .collect()
 }
 
 async fn server() -> Server {
@@ -190,7 +168,8 @@ async fn server() -> Server {
 async fn bad_input_has_its_status_and_code() {
     let server = server().await;
     let before = server.get(Role::Display, "/api/v1/lots/L1/availability").await.expect(200);
-    for case in readings_cases().into_iter().chain(other_cases()) {
+    let cases = [readings_cases(), write_cases(), reservation_cases(), read_cases()];
+    for case in cases.into_iter().flatten() {
         let mut request = server.request(case.method, case.path).bearer_auth(token(case.role));
         if !case.body.is_empty() {
             request = request.header("content-type", "application/json").body(case.body);
@@ -229,11 +208,11 @@ async fn refusals_point_at_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_of_the_wrong_size_or_type_are_refused_and_the_sender_hears_it() {
-    let server = Server::start_with(|config| config.server.body_bytes_max = 64 * 1024).await;
+async fn bodies_of_the_wrong_size_or_type_are_refused() {
+    let server = Server::start_with(|config| config.server.body_bytes_max = 1_024).await;
     created(&server.post(Role::Operator, "/api/v1/lots", &bayed("L1", 1)).await);
     let post = || server.request(Method::POST, READINGS).bearer_auth(token(Role::Device));
-    let large = format!(r#"{{"readings":[{}]}}"#, " ".repeat(1_024 * 1_024));
+    let large = format!(r#"{{"readings":[{}]}}"#, " ".repeat(4_096));
     for (name, request, wanted) in [
         (
             "oversize",
@@ -304,5 +283,27 @@ async fn another_tenants_things_are_not_there() {
     let limited = mint(&Grant { lots: Some(vec!["P1".into()]), ..grant(Role::Device) });
     let answer = server.send(Method::GET, "/api/v1/lots/L1", Some(&limited), None).await;
     assert_eq!(answer.code(), "lot_not_allowed");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_told_without_a_good_token() {
+    let server = server().await;
+    let good = token(Role::Admin);
+    let forged = format!("{}x", &good[..good.len() - 1]);
+    for path in ["/api/v1/lots", "/api/v1/lots/L1", "/api/v1/lots/L9", "/api/v1/reservations"] {
+        for (sent, code) in [
+            (None, "token_missing"),
+            (Some(forged.as_str()), "token_invalid"),
+            (Some("x"), "token_invalid"),
+        ] {
+            let answer = server.send(Method::GET, path, sent, None).await;
+            assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, code), "{path}");
+        }
+    }
+    for path in ["/livez", "/readyz", "/openapi.json", "/metrics"] {
+        let answer = server.send(Method::GET, path, None, None).await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
     server.stop().await;
 }

@@ -1,5 +1,7 @@
 //! Do reservations live as the contract says, and does everybody see what is his?
 
+#![allow(clippy::unwrap_used)] // tests state what they expect
+
 mod common;
 mod http_common;
 

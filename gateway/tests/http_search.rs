@@ -1,5 +1,7 @@
 //! Does the list of lots find what was asked for, in order, page by page?
 
+#![allow(clippy::unwrap_used)] // tests state what they expect
+
 mod common;
 mod http_common;
 

@@ -1,5 +1,7 @@
 //! Are slots shown, found and changed as the contract says?
 
+#![allow(clippy::unwrap_used)] // tests state what they expect
+
 mod common;
 mod http_common;
 

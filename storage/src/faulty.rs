@@ -62,7 +62,7 @@ impl FaultPlan {
             Self::Scripted(faults) => faults.get(&commit).copied(),
             Self::Seeded { seed, one_in } => {
                 let drawn = mix(seed.wrapping_add(commit));
-                if drawn % u64::from((*one_in).max(1)) != 0 {
+                if !drawn.is_multiple_of(u64::from((*one_in).max(1))) {
                     return None;
                 }
                 Some(match mix(drawn) % 4 {

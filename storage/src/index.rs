@@ -12,7 +12,7 @@ use crate::record::Record;
 /// A mark at least every so many records of the lot: what a reader scans for nothing, at most.
 const LOT_RECORDS_PER_MARK: u64 = 256;
 /// A mark for a lot unheard for so many records of all: a quiet lot is found without reading the loud ones.
-const RECORDS_PER_MARK: u64 = 16_384;
+const RECORDS_PER_MARK: u64 = 262_144;
 /// Far above any number of lots; a larger key is damage and must not become a huge vector.
 const LOTS_MAX: usize = 1 << 24;
 

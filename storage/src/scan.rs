@@ -16,6 +16,12 @@ use crate::paging::Frames;
 /// Intact snapshots of each lot, oldest first.
 pub(crate) type Heads = BTreeMap<LotKey, Vec<SnapshotHead>>;
 
+/// Sequence of the older of the two newest snapshots: what a start takes, and what bounds pruning.
+pub(crate) fn older_of(heads: &[SnapshotHead]) -> Option<u64> {
+    let older = heads.len().saturating_sub(2);
+    heads.get(older).map(|head| head.seq)
+}
+
 /// What a scan of all frames found.
 #[derive(Debug)]
 pub(crate) struct Scan {

@@ -1,5 +1,7 @@
 //! `check` finds what is wrong, says nothing when nothing is, and changes nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test states what it expects, its helpers too")]
+
 mod common;
 
 use std::fs;

@@ -1,10 +1,12 @@
 //! What a crash leaves of the journal on disk: a clean prefix that holds every acknowledged record, or,
 //! where bytes of it were destroyed, a clean prefix that says so, or a refusal. Never a panic, never a hole.
 
+#![allow(clippy::unwrap_used, reason = "a test states what it expects, its helpers too")]
+
 mod common;
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use common::{Author, copy_dir};
@@ -117,7 +119,7 @@ fn inflict(path: &Path, damage: Damage) {
         Damage::Cut(at) => file.set_len(at).unwrap(),
         Damage::Zeroed(at) => overwrite(at, &vec![0; usize::try_from(length - at).unwrap()]),
         Damage::Sector(at) => {
-            overwrite(at, &vec![0; 512.min(usize::try_from(length - at).unwrap())])
+            overwrite(at, &vec![0; 512.min(usize::try_from(length - at).unwrap())]);
         }
         Damage::Flipped(at) => {
             let mut byte = [0];
@@ -150,8 +152,8 @@ fn a_damaged_end_gives_a_clean_prefix_or_a_refusal() {
     let db = |root: &Path| root.join("journal-000001").join("db");
     let length = fs::metadata(db(copy.path())).unwrap().len();
     // The newest segments in fine steps, all before in coarse ones.
-    let fine = (0..36).map(|step| length - 1 - step * 29_989 % length);
-    let coarse = (0..12).map(|step| step * (length / 12));
+    let fine = (0..26).map(|step| length - 1 - step * 41_989 % length);
+    let coarse = (0..8).map(|step| step * (length / 8));
     let places: Vec<u64> = fine.chain(coarse).collect();
     let (mut prefixes, mut refusals, mut whole) = (0, 0, 0);
     for (number, at) in places.into_iter().enumerate() {
@@ -223,6 +225,74 @@ fn values_that_sled_moved_out_are_brought_home() {
     fs::write(blobs.join("123456"), b"x").unwrap();
     let error = journal.maintain().unwrap_err();
     assert!(error.to_string().contains("blobs/"), "{error}");
+}
+
+const VICTIM: &str = "LOTKEEPER_TEST_DIES_IN";
+
+/// The process that is killed. Run as a plain test it has nothing to do.
+#[test]
+fn commits_until_it_is_killed() {
+    let Some(dir) = std::env::var_os(VICTIM) else { return };
+    let rotating = Options { rotate_bytes: 1024 * 1024, ..options(Path::new(&dir)) };
+    let (mut journal, recovery) = SledJournal::open(rotating).unwrap();
+    let snapshots = recovery.snapshots.clone();
+    let mut author = Author::resume(&snapshots, recovery.tail.map(Result::unwrap));
+    if author.lots.is_empty() {
+        journal.commit(&[author.created(A, 300)]).unwrap();
+    }
+    let mut out = File::options().write(true).open("/proc/self/fd/1").unwrap();
+    for commit in 0.. {
+        journal.commit(&author.changes(A, 1 + commit * 101 % 900)).unwrap();
+        writeln!(out, "reply {}", author.seq).unwrap();
+        if commit % 9 == 0 {
+            journal.save_snapshot(&author.snapshot(A)).unwrap();
+        }
+        journal.maintain().unwrap();
+    }
+}
+
+#[test]
+fn nothing_that_was_told_is_lost_by_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut epoch = None;
+    let mut told_before = 0;
+    for round in 0..5 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "commits_until_it_is_killed", "--nocapture", "--test-threads=1"])
+            .env(VICTIM, &data)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut told = 0;
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let replies = lines.by_ref().filter_map(|line| {
+            let line = line.unwrap();
+            line.split("reply ").nth(1).map(|seq| seq.trim().parse::<u64>().unwrap())
+        });
+        for seq in replies.take(40 + 15 * round) {
+            told = seq;
+        }
+        child.kill().unwrap();
+        // What it had told before the kill arrived counts as well.
+        for line in lines.map_while(Result::ok) {
+            if let Some(Ok(seq)) = line.strip_prefix("reply ").map(str::parse) {
+                told = seq;
+            }
+        }
+        child.wait().unwrap();
+        assert!(told > told_before, "round {round} told nothing");
+        if round % 2 == 0 {
+            let report = lotkeeper_storage::check(&data).unwrap();
+            assert!(report.is_clean(), "{report}");
+        }
+        let (found, lost, this_epoch) = recovered(&data).unwrap();
+        assert!(found.len() as u64 >= told, "{} of {told}", found.len());
+        assert!((1..).zip(&found).all(|(seq, record)| record.seq == seq), "a hole");
+        assert_eq!(lost, None);
+        assert_eq!(*epoch.get_or_insert(this_epoch), this_epoch, "a clean kill keeps the epoch");
+        told_before = told;
+    }
 }
 
 #[test]

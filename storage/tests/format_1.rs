@@ -3,6 +3,8 @@
 //! The files under `fixtures/format-1` are never made anew. A change that this test refuses is a new
 //! format: it gets a version, a reader beside the old one, and a fixture of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test states what it expects, its helpers too")]
+
 mod common;
 
 use std::sync::Arc;

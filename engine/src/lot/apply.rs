@@ -6,8 +6,11 @@
 
 use std::sync::Arc;
 
+use imbl::OrdSet;
+
 use super::{
-    Deadline, Event, Lot, LotValues, Reservation, Reserved, Service, SlotValues, Span, State, Tally,
+    Deadline, Event, Lot, LotValues, Openings, Reservation, Reserved, Service, SlotValues, Span,
+    State, Tally,
 };
 use crate::ids::{ReservationId, SlotIndex};
 use crate::limits::ENDED_RESERVATIONS_KEPT_PER_LOT;
@@ -51,11 +54,34 @@ impl Lot {
         spec.rules = values.rules;
         self.version = self.version.wrapping_add(1);
         if rules_changed {
-            // Every deadline rests on the rules. What shows as held already goes on to: taking that back
-            // without an event of its own would change a slot's status behind its watchers.
-            let parts = self.parts();
-            *self = Self::from_parts(parts);
+            self.schedule_anew();
         }
+    }
+
+    /// Every deadline rests on the rules. What shows as held already goes on to: taking that back without
+    /// an event of its own would change a slot's status behind its watchers.
+    fn schedule_anew(&mut self) {
+        self.deadlines = OrdSet::new();
+        for slot in self.spec.slot_indices() {
+            if let Some(service) = self.promises.get(slot.at()).map(|p| p.service.clone()) {
+                self.await_return(slot, &service);
+            }
+        }
+        let reservations = self.reservations.clone();
+        for reservation in reservations.values() {
+            self.await_due(reservation);
+        }
+    }
+
+    /// A slot that changes its attributes changes its class. Rare, and bounded by one lot's promises.
+    fn index_anew(&mut self) {
+        let mut openings = Openings::of(&self.spec.slots);
+        for (slot, promise) in self.spec.slot_indices().zip(&self.promises) {
+            for gap in promise.timeline.gaps().filter(|_| promise.is_offered()) {
+                openings.insert(slot, gap);
+            }
+        }
+        self.openings = openings;
     }
 
     fn take_slot_values(&mut self, values: &SlotValues) {
@@ -71,9 +97,7 @@ impl Lot {
         if let Some(promise) = self.promises.get_mut(values.slot.at()) {
             promise.version = promise.version.wrapping_add(1);
         }
-        // Another class: the index is built anew, which is rare and bounded by the slots of one lot.
-        let parts = self.parts();
-        *self = Self::from_parts(parts);
+        self.index_anew();
     }
 
     fn set_service(&mut self, slot: SlotIndex, service: &Service) {

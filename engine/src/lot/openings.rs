@@ -3,7 +3,7 @@
 //! Slots that are alike (zone, size, features) form a class. Each class keeps the gaps between the
 //! promises of its slots, sorted by start, in small blocks that know the latest end inside them. A
 //! window fits a slot exactly when one gap starts at or before it and ends at or after it; blocks whose
-//! latest end is too early are skipped whole. Measured in `benches/decide_apply.rs`.
+//! latest end is too early are skipped whole. Measured in `benches/benches/decide_apply.rs`.
 //!
 //! Classes and blocks are shared by reference count, so a copy of a lot for a reader costs pointers, not
 //! gaps. Total: what the index does not hold is left alone (invariant I5 finds such a difference).
@@ -67,6 +67,11 @@ impl Block {
     fn new(gaps: Vec<Gap>) -> Self {
         let latest_end = gaps.iter().map(|gap| gap.window.to).max().unwrap_or(Timestamp::MIN);
         Self { gaps, latest_end }
+    }
+
+    /// The gaps that begin at or before an instant.
+    fn begun(&self, at: Timestamp) -> &[Gap] {
+        &self.gaps[..self.gaps.partition_point(|gap| gap.window.from <= at)]
     }
 }
 
@@ -261,8 +266,8 @@ impl Class {
             .iter()
             .rev()
             .filter(move |block| block.latest_end >= window.to)
-            .flat_map(move |block| block.gaps.iter().rev())
-            .filter(move |gap| gap.window.from <= window.from && gap.window.to >= window.to)
+            .flat_map(move |block| block.begun(window.from).iter().rev())
+            .filter(move |gap| gap.window.to >= window.to)
     }
 }
 

@@ -27,6 +27,8 @@ struct Cli {
 enum Command {
     /// Run the engine until SIGTERM or Ctrl-C
     Serve(Common),
+    /// Run a server with an invented city and live traffic, to look at
+    Demo(crate::demo::Options),
     /// Stream a real data file into a running server
     Replay(crate::replay::Options),
     /// Mint a token with the server's key
@@ -85,6 +87,8 @@ enum CommandFailed {
     #[error("{0}")]
     Serve(#[from] ServeError),
     #[error("{0}")]
+    Demo(#[from] crate::demo::Error),
+    #[error("{0}")]
     Replay(#[from] crate::replay::Error),
     #[error("cannot check the data directory: {0}")]
     Check(#[from] lotkeeper_storage::JournalError),
@@ -99,7 +103,10 @@ impl CommandFailed {
         match self {
             Self::Config(_) | Self::Logging(_) | Self::Token(_) => ExitCode::from(2),
             Self::Serve(error) => serve::exit_code(error),
-            Self::Replay(_) | Self::Check(_) | Self::Output(_) | Self::Runtime(_) => ExitCode::FAILURE,
+            Self::Demo(error) => error.exit_code(),
+            Self::Replay(_) | Self::Check(_) | Self::Output(_) | Self::Runtime(_) => {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -124,6 +131,11 @@ fn run(command: Command) -> Result<ExitCode, CommandFailed> {
             let config = common.load()?;
             logging::start(&config.log)?;
             block_on(serve::run(config))??;
+        }
+        Command::Demo(options) => {
+            let config = options.load()?;
+            logging::start(&config.log)?;
+            block_on(crate::demo::run(config, &options))??;
         }
         Command::Replay(options) => {
             logging::start(&Config::default().log)?;

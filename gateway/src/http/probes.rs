@@ -21,6 +21,8 @@ pub struct Health {
     status: &'static str,
     /// Its release.
     version: &'static str,
+    /// Changes whenever a page does: pages that run for days reload themselves then.
+    build: &'static str,
     /// The epoch of its history.
     epoch: String,
     /// The newest durable record.
@@ -33,6 +35,7 @@ fn health(app: &App) -> Result<Response, Problem> {
     answer::ok(&Health {
         status: "ok",
         version: app.build.version,
+        build: app.build.assets,
         epoch: crate::wire::availability::epoch_text(app.engine.epoch()),
         seq: app.engine.seq(),
         uptime_seconds: app.started_at.elapsed().as_secs(),

@@ -21,7 +21,12 @@ const MISSED_PONGS_MAX: u32 = 2;
 
 /// Runs an ingest socket to its end.
 pub async fn serve(app: App, connection: Upgraded, entry: Entry) {
+    // Given up last, when nothing of the app is held any more: the end of the server waits for it.
     let _busy = app.shutdown.busy();
+    talk(app, connection, entry).await;
+}
+
+async fn talk(app: App, connection: Upgraded, entry: Entry) {
     let _open = app.metrics.websocket_opened("ingest");
     let patience = app.config.stream.first_message;
     let mut socket = Socket::new(connection, app.config.ingest.message_bytes_max).await;
@@ -42,12 +47,21 @@ struct Ingest<'a> {
     in_flight: FuturesUnordered<InFlight>,
     missed_pongs: u32,
     ping_at: Moment,
+    /// Messages that leave with the next flush.
+    queued: u64,
 }
 
 impl<'a> Ingest<'a> {
     fn new(app: &'a App, principal: Principal) -> Self {
         let ping_at = Moment::now() + app.config.stream.ping;
-        Self { app, principal, in_flight: FuturesUnordered::new(), missed_pongs: 0, ping_at }
+        Self {
+            app,
+            principal,
+            in_flight: FuturesUnordered::new(),
+            missed_pongs: 0,
+            ping_at,
+            queued: 0,
+        }
     }
 
     async fn run(&mut self, socket: &mut Socket) -> Option<Close> {
@@ -90,7 +104,10 @@ impl<'a> Ingest<'a> {
                 return Some(close);
             }
             match socket.flush().await {
-                Ok(bytes) => self.app.metrics.messages_sent("ingest", 0, bytes as u64),
+                Ok(bytes) => {
+                    let messages = std::mem::take(&mut self.queued);
+                    self.app.metrics.messages_sent("ingest", messages, bytes as u64);
+                }
                 Err(_) => return None,
             }
         }
@@ -111,7 +128,9 @@ impl<'a> Ingest<'a> {
             ("readings" | "counts", None) => Err(NotUnderstood("`batch` is missing".to_owned())),
             (op, _) => {
                 let shown: String = op.chars().take(40).collect();
-                Err(NotUnderstood(format!("unknown op `{shown}`; send readings, counts, token, pong")))
+                Err(NotUnderstood(format!(
+                    "unknown op `{shown}`; send readings, counts, token, pong"
+                )))
             }
         };
         match sent {
@@ -128,14 +147,18 @@ impl<'a> Ingest<'a> {
             self.app.auth.verify(&message.token).map_err(|problem| Close::token(problem.detail))?;
         renewed.require(Access::Device).map_err(|problem| Close::not_allowed(problem.detail))?;
         if renewed.tenant != self.principal.tenant {
-            return Err(Close::not_allowed("the new token is of another tenant; open another socket"));
+            return Err(Close::not_allowed(
+                "the new token is of another tenant; open another socket",
+            ));
         }
         self.principal = renewed;
+        self.queued += 1;
         socket.push(&Reply::Token { expires_at: Instant(self.principal.expires_at) });
         Ok(())
     }
 
-    fn acknowledge(&self, socket: &mut Socket, answered: &Answered) {
+    fn acknowledge(&mut self, socket: &mut Socket, answered: &Answered) {
+        self.queued += 1;
         let batch = answered.batch;
         match &answered.answer {
             Ok(answer) => {

@@ -24,8 +24,9 @@ pub struct ReadingsMessage<'a> {
     /// `readings`.
     #[serde(borrow, rename = "op")]
     pub _op: Cow<'a, str>,
-    /// Comes back in the ack.
-    pub batch: u64,
+    /// Known from [`Head`]; named here because unknown fields are refused.
+    #[serde(rename = "batch")]
+    pub _batch: u64,
     /// Code or id.
     #[serde(borrow)]
     pub lot: Cow<'a, str>,
@@ -41,8 +42,9 @@ pub struct CountsMessage<'a> {
     /// `counts`.
     #[serde(borrow, rename = "op")]
     pub _op: Cow<'a, str>,
-    /// Comes back in the ack.
-    pub batch: u64,
+    /// Known from [`Head`]; named here because unknown fields are refused.
+    #[serde(rename = "batch")]
+    pub _batch: u64,
     /// Code or id.
     #[serde(borrow)]
     pub lot: Cow<'a, str>,

@@ -31,7 +31,6 @@ pub(super) struct Ready {
 struct Lot {
     kind: String,
     capacity: Option<u32>,
-    availability: Option<Availability>,
 }
 
 #[derive(Deserialize)]
@@ -106,11 +105,15 @@ async fn find_lot(client: &Client, lot: &LotPlan) -> Result<Ready, Error> {
             )));
         }
     }
-    Ok(Ready {
-        created: false,
-        capacity: found.capacity,
-        counted_at: found.availability.and_then(|now| now.counted?.observed_at),
-    })
+    let counted_at = match lot.kind {
+        Kind::Bayed => None,
+        Kind::Counted => {
+            let path = format!("/api/v1/lots/{}/availability", lot.code);
+            let now: Availability = client.get_json(&path).await?;
+            now.counted.and_then(|counted| counted.observed_at)
+        }
+    };
+    Ok(Ready { created: false, capacity: found.capacity, counted_at })
 }
 
 async fn slot_codes(client: &Client, lot: &LotPlan) -> Result<HashSet<String>, Error> {

@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -81,7 +81,10 @@ async fn guarded(app: &App, mut request: Request, next: Next) -> Response {
         .or_else(|| too_large(request.headers(), app.config.server.body_bytes_max));
     request.extensions_mut().insert(Checked(checked));
     let mut response = match refusal {
-        Some(refusal) => refusal.into_response(),
+        Some(refusal) => {
+            drain(request, app.config.server.body_bytes_max).await;
+            refusal.into_response()
+        }
         None => mended(handled(app, request, next).await).await,
     };
     if let Some(quota) = quota {
@@ -89,6 +92,11 @@ async fn guarded(app: &App, mut request: Request, next: Next) -> Response {
     }
     response
 }
+
+/// How many times the largest body is read of one that is refused.
+const DRAINED_BODIES_MAX: usize = 4;
+/// How long that may take.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Probes and pages are free; sockets are paced by the accept rate and their own limits.
 fn is_limited(request: &Request) -> bool {
@@ -103,6 +111,26 @@ fn too_large(headers: &HeaderMap, bytes_max: usize) -> Option<Problem> {
             "the body has {length} bytes, at most {bytes_max} are taken; split it into several requests"
         ))
     })
+}
+
+/// Takes what a refused client is still sending: an answer that meets a half-sent body is lost to a reset.
+/// Bounded in bytes and time, and not at all for a client that asked before it sends.
+async fn drain(request: Request, body_bytes_max: usize) {
+    if request.headers().contains_key(header::EXPECT) {
+        return;
+    }
+    let mut left = body_bytes_max.saturating_mul(DRAINED_BODIES_MAX);
+    let mut body = request.into_body();
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, bytes::Bytes::len);
+            if bytes > left {
+                break;
+            }
+            left -= bytes;
+        }
+    };
+    let _too_slow = tokio::time::timeout(DRAIN_TIME_MAX, reading).await;
 }
 
 async fn handled(app: &App, request: Request, next: Next) -> Response {

@@ -26,7 +26,12 @@ const MISSED_PONGS_MAX: u32 = 2;
 
 /// Runs a stream to its end.
 pub async fn serve(app: App, connection: Upgraded, entry: Entry) {
+    // Given up last, when nothing of the app is held any more: the end of the server waits for it.
     let _busy = app.shutdown.busy();
+    talk(app, connection, entry).await;
+}
+
+async fn talk(app: App, connection: Upgraded, entry: Entry) {
     let _open = app.metrics.websocket_opened("stream");
     let settings = &app.config.stream;
     let mut socket = Socket::new(connection, settings.message_bytes_max).await;
@@ -156,12 +161,10 @@ impl<'a> Stream<'a> {
         match request {
             Request::Pong => self.missed_pongs = 0,
             Request::Token { token } => self.renew(socket, &token)?,
-            Request::Subscribe { id, lot, view, after } => {
-                match self.find(&lot) {
-                    Ok(lot) => self.subscribe(socket, id, lot, view, after.as_ref())?,
-                    Err(problem) => refuse(socket, id, &problem),
-                }
-            }
+            Request::Subscribe { id, lot, view, after } => match self.find(&lot) {
+                Ok(lot) => self.subscribe(socket, id, lot, view, after.as_ref())?,
+                Err(problem) => refuse(socket, id, &problem),
+            },
             Request::Unsubscribe { id, lot, view } => match self.find(&lot) {
                 Ok(lot) => self.unsubscribe(socket, id, &lot, view),
                 Err(problem) => refuse(socket, id, &problem),
@@ -178,15 +181,20 @@ impl<'a> Stream<'a> {
         self.rate.0 += 1;
         let max = self.app.config.stream.messages_per_second_max;
         if self.rate.0 > max {
-            return Err(Close::too_many(format!("more than {max} messages in a second; slow down")));
+            return Err(Close::too_many(format!(
+                "more than {max} messages in a second; slow down"
+            )));
         }
         Ok(())
     }
 
     fn renew(&mut self, socket: &mut Socket, token: &str) -> Result<(), Close> {
-        let renewed = self.app.auth.verify(token).map_err(|problem| Close::token(problem.detail))?;
+        let renewed =
+            self.app.auth.verify(token).map_err(|problem| Close::token(problem.detail))?;
         if renewed.tenant != self.principal.tenant {
-            return Err(Close::not_allowed("the new token is of another tenant; open another stream"));
+            return Err(Close::not_allowed(
+                "the new token is of another tenant; open another stream",
+            ));
         }
         self.principal = renewed;
         let lost = self.subscriptions.iter().find(|subscription| {
@@ -222,7 +230,9 @@ impl<'a> Stream<'a> {
         self.forget(&lot, view);
         let max = self.app.config.stream.subscriptions_max;
         if self.subscriptions.len() >= max {
-            return Err(Close::too_many(format!("more than {max} subscriptions; open another stream")));
+            return Err(Close::too_many(format!(
+                "more than {max} subscriptions; open another stream"
+            )));
         }
         // Watched before the state is looked at: a change in between wakes us for nothing at worst.
         lot.watchers().add(&self.watcher);
@@ -254,10 +264,9 @@ impl<'a> Stream<'a> {
     }
 
     fn forget(&mut self, lot: &LotHandle, view: View) {
-        let known = self
-            .subscriptions
-            .iter()
-            .position(|subscription| subscription.lot.key() == lot.key() && subscription.view == view);
+        let known = self.subscriptions.iter().position(|subscription| {
+            subscription.lot.key() == lot.key() && subscription.view == view
+        });
         if let Some(position) = known {
             self.subscriptions.swap_remove(position);
             lot.watchers().remove(&self.watcher);
@@ -284,7 +293,8 @@ impl<'a> Stream<'a> {
             let of_view = move |it: &&Subscription| it.view == view;
             self.subscriptions.iter().filter(of_view).map(|it| (it.lot.code(), it.cursor))
         };
-        let lots: BTreeMap<&str, u64> = followed(View::Counts).chain(followed(View::Slots)).collect();
+        let lots: BTreeMap<&str, u64> =
+            followed(View::Counts).chain(followed(View::Slots)).collect();
         socket.push(&Reply::Ping { at: Instant(now), lots });
         Ok(())
     }

@@ -150,7 +150,12 @@ pub fn snapshot(view: &LotView, epoch: &str, now: Instant, lagged: bool) -> Vec<
                 slot: &slot.code,
                 zone: slot.zone.and_then(|zone| spec.zones.get(zone.at())).map(|zone| &*zone.code),
                 size: slot.size.into(),
-                features: slot.features.indices().filter_map(|at| spec.features.get(at)).map(|f| &**f).collect(),
+                features: slot
+                    .features
+                    .indices()
+                    .filter_map(|at| spec.features.get(at))
+                    .map(|f| &**f)
+                    .collect(),
                 status: view.status(index).into(),
                 since: state.hearing.map(|hearing| Instant(hearing.since)),
                 observed_at: state.hearing.map(|hearing| Instant(hearing.mark.observed_at)),

@@ -39,7 +39,13 @@ pub struct Progress {
 
 impl Subscription {
     /// Queues what came since the cursor.
-    pub fn advance(&mut self, out: &mut Vec<u8>, epoch: &str, now: Instant, pace: Duration) -> Progress {
+    pub fn advance(
+        &mut self,
+        out: &mut Vec<u8>,
+        epoch: &str,
+        now: Instant,
+        pace: Duration,
+    ) -> Progress {
         match self.view {
             View::Slots => self.advance_slots(out, epoch, now),
             View::Counts => self.advance_counts(out, epoch, now, pace),
@@ -59,7 +65,8 @@ impl Subscription {
                 let spec = view.spec();
                 for batch in &batches {
                     if batch.from == self.cursor + 1 {
-                        let encode = |batch: &_| frame::text(&message::changes(spec, epoch, batch, 0));
+                        let encode =
+                            |batch: &_| frame::text(&message::changes(spec, epoch, batch, 0));
                         out.extend_from_slice(batch.encoded(encode));
                     } else {
                         // A snapshot was taken inside this commit: the rest of it is this reader's own.
@@ -68,7 +75,11 @@ impl Subscription {
                     }
                     self.cursor = batch.to;
                 }
-                Progress { messages, more: self.cursor < self.lot.ring().head(), ..Progress::default() }
+                Progress {
+                    messages,
+                    more: self.cursor < self.lot.ring().head(),
+                    ..Progress::default()
+                }
             }
         }
     }

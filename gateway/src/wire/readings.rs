@@ -283,6 +283,7 @@ mod tests {
     use lotkeeper_actors::Refused;
     use lotkeeper_engine::ids::SlotIndex;
     use lotkeeper_engine::slot::Rejection;
+    use lotkeeper_engine::time::Timestamp;
 
     use super::*;
 
@@ -328,7 +329,7 @@ mod tests {
         let parsed = sort_out(&body.readings, Source::Staff, missing, find);
         let [SlotReading { slot, reading }] = parsed.readings[..] else { panic!("one reading") };
         assert_eq!(slot, SlotIndex(1));
-        assert_eq!(reading.observed_at.map(|at| at.micros()), Some(1_000_000));
+        assert_eq!(reading.observed_at.map(Timestamp::micros), Some(1_000_000));
         assert_eq!((reading.sequence, reading.confidence_percent), (7, Some(91)));
         assert_eq!(reading.source, Source::Staff);
     }

@@ -36,7 +36,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
         if !has_word(headers, &header::CONNECTION, "upgrade")
             || !has_word(headers, &header::UPGRADE, "websocket")
         {
-            return Err(refused("the headers `Connection: Upgrade` and `Upgrade: websocket` are missing"));
+            return Err(refused(
+                "the headers `Connection: Upgrade` and `Upgrade: websocket` are missing",
+            ));
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(refused("`Sec-WebSocket-Version` is not 13"));

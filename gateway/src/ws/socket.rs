@@ -139,8 +139,12 @@ impl Socket {
 fn broken(error: tungstenite::Error) -> Incoming {
     use tungstenite::Error as E;
     match error {
-        E::Capacity(error) => Incoming::Broken(Close::bad_message(format!("message too large: {error}"))),
-        E::Protocol(error) => Incoming::Broken(Close::bad_message(format!("broken frame: {error}"))),
+        E::Capacity(error) => {
+            Incoming::Broken(Close::bad_message(format!("message too large: {error}")))
+        }
+        E::Protocol(error) => {
+            Incoming::Broken(Close::bad_message(format!("broken frame: {error}")))
+        }
         E::Utf8(_) => Incoming::Broken(Close::bad_message("text that is not UTF-8")),
         _ => Incoming::Gone,
     }

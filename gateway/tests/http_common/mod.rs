@@ -1,4 +1,5 @@
 //! What the tests of the HTTP interface share: lots to ask about, and instants around now.
+#![allow(clippy::unwrap_used)] // tests state what they expect
 #![allow(dead_code)] // each test binary uses its part
 
 use jiff::{SignedDuration, Timestamp};

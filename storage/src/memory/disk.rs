@@ -9,7 +9,7 @@ use sled::IVec;
 
 use crate::format::{Assembler, FrameKey, SnapshotHead, Tip, decode_snapshot, head_of};
 use crate::index::LotIndex;
-use crate::scan::Heads;
+use crate::scan::{Heads, older_of};
 use crate::snapshot::LotSnapshot;
 use crate::vault::PersonKind;
 
@@ -158,7 +158,7 @@ impl Disk {
     fn needed_from(&self) -> u64 {
         let heads = self.heads();
         let of_lot = |lot: LotKey, first: Option<u64>| match heads.get(&lot) {
-            Some(heads) => heads.iter().rev().take(2).last().map_or(0, |head| head.seq + 1),
+            Some(heads) => older_of(heads).map_or(0, |seq| seq + 1),
             None => first.unwrap_or(0),
         };
         let lots = self.index.iter().map(|(lot, track)| of_lot(lot, track.first_seq()));

@@ -42,10 +42,6 @@ pub struct MemoryJournal {
 impl MemoryJournal {
     /// Opens a store as a restart does.
     #[must_use]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a handle; callers keep a clone of their own"
-    )]
     pub fn open(store: MemoryStore) -> (Self, Recovery) {
         let why = "frames in memory are only ever whole, and their order is checked at the commit";
         let mut disk = store.0.lock();

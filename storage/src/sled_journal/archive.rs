@@ -13,7 +13,9 @@ use sled::IVec;
 
 use crate::error::JournalError;
 use crate::files;
-use crate::format::{Assembler, Frame, FrameKey, Group, HEADER_BYTES, frame_bytes};
+use crate::format::{
+    Assembler, FRAME_BYTES_MAX, Frame, FrameKey, Group, HEADER_BYTES, frame_bytes,
+};
 use crate::index::LotIndex;
 use crate::paging::{Frames, Part};
 
@@ -24,6 +26,7 @@ pub(crate) struct Archive {
     pub(crate) path: PathBuf,
     pub(crate) first_seq: u64,
     pub(crate) last_seq: u64,
+    newest_at: OnceLock<Timestamp>,
     contents: OnceLock<Contents>,
 }
 
@@ -32,14 +35,13 @@ pub(crate) struct Contents {
     /// First record and place of every group of frames.
     offsets: Vec<(u64, u64)>,
     pub(crate) index: LotIndex,
-    pub(crate) newest_at: Timestamp,
     pub(crate) frames: u64,
 }
 
 impl Archive {
     pub(crate) fn new(dir: &Path, first_seq: u64, last_seq: u64) -> Self {
         let path = dir.join(format!("{first_seq:020}-{last_seq:020}.{EXTENSION}"));
-        Self { path, first_seq, last_seq, contents: OnceLock::new() }
+        Self { path, first_seq, last_seq, newest_at: OnceLock::new(), contents: OnceLock::new() }
     }
 
     /// All files of a directory in order; those with other names are left alone.
@@ -50,11 +52,36 @@ impl Archive {
             let Some((first, last)) = stem.split_once('-') else { continue };
             let ours = path.extension().is_some_and(|extension| extension == EXTENSION);
             if let (true, Ok(first_seq), Ok(last_seq)) = (ours, first.parse(), last.parse()) {
-                found.push(Self { path, first_seq, last_seq, contents: OnceLock::new() });
+                found.push(Self {
+                    path,
+                    first_seq,
+                    last_seq,
+                    newest_at: OnceLock::new(),
+                    contents: OnceLock::new(),
+                });
             }
         }
         found.sort_by_key(|archive| archive.first_seq);
         Ok(found)
+    }
+
+    /// About when its newest record was made: the base time of its last frame. Read from the end of the
+    /// file, because the journal's thread asks.
+    pub(crate) fn newest_at(&self) -> Result<Timestamp, JournalError> {
+        if let Some(known) = self.newest_at.get() {
+            return Ok(*known);
+        }
+        let wrong = |error: std::io::Error| JournalError::disk("read", &self.path, &error);
+        let mut file = File::open(&self.path).map_err(wrong)?;
+        let length = file.metadata().map_err(wrong)?.len();
+        let tail = length.saturating_sub(FRAME_BYTES_MAX as u64);
+        file.seek(SeekFrom::Start(tail)).map_err(wrong)?;
+        let mut bytes = Vec::new();
+        file.take(FRAME_BYTES_MAX as u64).read_to_end(&mut bytes).map_err(wrong)?;
+        let last = (0..bytes.len()).rev().find_map(|start| Frame::parse(&bytes[start..]).ok());
+        let damaged = || JournalError::damaged(self.place(), "it does not end with a frame");
+        let newest_at = last.ok_or_else(damaged)?.header.base;
+        Ok(*self.newest_at.get_or_init(|| newest_at))
     }
 
     /// Where its records lie; reads the file at the first call.
@@ -72,12 +99,7 @@ impl Archive {
         on_group: &mut dyn FnMut(&Group) -> Result<(), JournalError>,
     ) -> Result<Contents, JournalError> {
         let wrong = |error| JournalError::format(self.place(), &error);
-        let mut contents = Contents {
-            offsets: Vec::new(),
-            index: LotIndex::default(),
-            newest_at: Timestamp::default(),
-            frames: 0,
-        };
+        let mut contents = Contents { offsets: Vec::new(), index: LotIndex::default(), frames: 0 };
         let mut assembler = Assembler::new(Some(self.first_seq));
         let (mut offset, mut start) = (0, 0);
         let mut ends_whole = false;
@@ -95,7 +117,6 @@ impl Archive {
                     .index
                     .note(record.lot, record.lot_seq, record.seq)
                     .map_err(|error| JournalError::damaged(self.place(), error.to_string()))?;
-                contents.newest_at = contents.newest_at.max(record.at);
             }
             on_group(&group)?;
             ends_whole = group.ends_commit;

@@ -170,10 +170,23 @@ impl Part for Arc<Live> {
             None => seq,
         };
         let live = Self::clone(self);
-        let start = FrameKey { first_seq: start, part: 0 }.to_bytes();
-        Ok(Box::new(self.frames.range(start..).map(move |frame| {
-            let (key, bytes) = frame.map_err(|error| live.error("read", &error))?;
-            Ok((key_of(&key, &live.place())?, bytes))
+        let mut after: Option<IVec> = None;
+        Ok(Box::new(std::iter::from_fn(move || {
+            // Looked up one by one: sled puts pages out of its cache when it has seen enough uses, and an
+            // iterator's pass over a page is one. It would keep the log: 340 MB of 346 instead of 150.
+            let next = match &after {
+                Some(key) => live.frames.get_gt(key).transpose()?,
+                None => {
+                    live.frames.range(FrameKey { first_seq: start, part: 0 }.to_bytes()..).next()?
+                }
+            };
+            let frame =
+                next.map_err(|error| live.error("read", &error)).and_then(|(key, bytes)| {
+                    let frame_key = key_of(&key, &live.place())?;
+                    after = Some(key);
+                    Ok((frame_key, bytes))
+                });
+            Some(frame)
         })))
     }
 

@@ -37,6 +37,7 @@ use crate::index::note_commit;
 use crate::journal::{CommitStats, Journal, Maintenance, Reader, Recovery};
 use crate::paging::Commits;
 use crate::record::Record;
+use crate::scan::older_of;
 use crate::snapshot::LotSnapshot;
 use crate::vault::Vault;
 use reader::SledReader;
@@ -106,11 +107,10 @@ impl SledJournal {
             _lock: lock,
         });
         let first_seq = shared.log.read().first_seq();
-        let generations = opened.heads.iter().filter_map(|(lot, heads)| {
-            let newest = heads.last()?;
-            let older = heads.iter().rev().take(2).last()?;
-            Some((*lot, (older.seq, newest.seq)))
-        });
+        let generations = opened
+            .heads
+            .iter()
+            .filter_map(|(lot, heads)| Some((*lot, (older_of(heads)?, heads.last()?.seq))));
         let journal = Self {
             generations: generations.collect(),
             live: opened.live,
@@ -247,8 +247,8 @@ impl SledJournal {
             };
             let Some(archive) = oldest else { break first_seq };
             let old = archive
-                .contents()
-                .map(|contents| self.last_at.micros_since(contents.newest_at) >= retention_micros);
+                .newest_at()
+                .map(|newest_at| self.last_at.micros_since(newest_at) >= retention_micros);
             match old {
                 Ok(true) => {}
                 Ok(false) => break first_seq,

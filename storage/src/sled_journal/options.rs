@@ -23,8 +23,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("lotkeeper-data"),
-            cache_bytes: 64 * 1024 * 1024,
-            rotate_bytes: 1024 * 1024 * 1024,
+            cache_bytes: 32 * 1024 * 1024,
+            rotate_bytes: 512 * 1024 * 1024,
             archive_retention_seconds: 90 * 86_400,
             tip_interval_ms: 500,
             open_seconds_max: 300,

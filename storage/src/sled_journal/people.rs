@@ -86,23 +86,22 @@ impl SledVault {
 
 /// Counts people, and entries that have lost their other half.
 pub(crate) fn census(live: &Live) -> Result<(u64, u64), JournalError> {
-    let (mut people, mut halves) = (0_i64, 0);
+    let (mut pseudonyms, mut whole, mut lost) = (0_u64, 0_u64, 0_u64);
     for entry in &live.vault {
         let (name, value) = entry.map_err(|error| live.error("read", &error))?;
         if name.first() == Some(&BY_PSEUDONYM) {
-            people += 1;
+            pseudonyms += 1;
             continue;
         }
         let mut by_pseudonym = vec![BY_PSEUDONYM];
         by_pseudonym.extend_from_slice(&value);
         let other = live.vault.contains_key(by_pseudonym);
         match other.map_err(|error| live.error("read", &error))? {
-            true => people -= 1,
-            false => halves += 1,
+            true => whole += 1,
+            false => lost += 1,
         }
     }
-    // Keys by hash sort before keys by pseudonym, so `people` counts those without a hash by now.
-    Ok((live.vault.len() as u64 / 2, halves + people.unsigned_abs()))
+    Ok((whole, lost + pseudonyms.saturating_sub(whole)))
 }
 
 impl Vault for SledVault {

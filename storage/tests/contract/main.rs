@@ -1,5 +1,7 @@
 //! One contract, run by every journal there is.
 
+#![allow(clippy::unwrap_used, reason = "a test states what it expects, its helpers too")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod suite;
@@ -127,5 +129,100 @@ fn the_suite_notices_a_disk_that_lies() {
         }));
         // A later commit that is synced takes an earlier lie along: only the last one is lost.
         assert_eq!(noticed.is_err(), commit == 7, "commit {commit}");
+    }
+}
+
+mod faults {
+    use super::*;
+    use common::Author;
+    use lotkeeper_engine::ids::LotKey;
+    use lotkeeper_storage::JournalError;
+
+    const A: LotKey = LotKey(0);
+
+    /// Commits until one fails; gives what was acknowledged, what was tried, and the error.
+    fn until_failure(store: &MemoryStore, plan: FaultPlan) -> (u64, u64, JournalError) {
+        let (mut journal, recovery) = FaultyJournal::open(store.clone(), plan);
+        let snapshots = recovery.snapshots.clone();
+        let mut author = Author::resume(&snapshots, recovery.tail.map(Result::unwrap));
+        loop {
+            let acknowledged = author.seq;
+            let records = match author.lots.is_empty() {
+                true => vec![author.created(A, 900)],
+                false => author.changes(A, 900),
+            };
+            if let Err(error) = journal.commit(&records) {
+                let again = journal.commit(&[]).unwrap_err();
+                assert!(matches!(again, JournalError::Poisoned { .. }), "{again}");
+                return (acknowledged, author.seq, error);
+            }
+        }
+    }
+
+    #[test]
+    fn a_failed_commit_is_there_as_a_whole_or_not_at_all() {
+        // (fault, whether the power is cut, whether the commit is there afterwards)
+        let table = [
+            (Fault::RefusedBeforeWriting, false, false),
+            (Fault::RefusedBeforeWriting, true, false),
+            (Fault::FailedAfterWriting, false, true),
+            (Fault::FailedAfterWriting, true, false),
+            (Fault::Torn { frames: 0 }, true, false),
+            (Fault::Torn { frames: 1 }, true, false),
+            (Fault::Torn { frames: 2 }, false, false),
+            (Fault::Torn { frames: 1_000 }, true, true),
+        ];
+        for (fault, power_cut, there) in table {
+            let store = MemoryStore::with_seed(3);
+            let (acknowledged, tried, _) = until_failure(&store, FaultPlan::at(4, fault));
+            if power_cut {
+                store.power_cut();
+            }
+            let (_, recovery) = MemoryJournal::open(store);
+            let expected = if there { tried } else { acknowledged };
+            assert_eq!(recovery.last_seq, expected, "{fault:?}, power cut: {power_cut}");
+            assert_eq!(recovery.report.ends_below_tip, None, "{fault:?}: nothing told is lost");
+            let torn = matches!(fault, Fault::Torn { frames: 1 | 2 });
+            assert_eq!(recovery.report.discarded_frames > 0, torn, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_lie_changes_the_epoch() {
+        let store = MemoryStore::with_seed(3);
+        let (mut journal, first) =
+            FaultyJournal::open(store.clone(), FaultPlan::at(2, Fault::Lied));
+        let mut author = Author::new();
+        journal.commit(&[author.created(A, 9)]).unwrap();
+        journal.commit(&author.changes(A, 9)).unwrap();
+        store.power_cut();
+        let late = journal.commit(&author.changes(A, 9)).unwrap_err();
+        assert!(matches!(late, JournalError::Locked { .. }), "nobody writes without power: {late}");
+        let (_, second) = MemoryJournal::open(store);
+        assert_eq!((second.last_seq, second.report.ends_below_tip), (1, Some(10)));
+        assert_ne!(second.epoch, first.epoch);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_faults_and_nothing_acknowledged_is_lost() {
+        let run = |seed| {
+            let store = MemoryStore::with_seed(seed);
+            let mut told = Vec::new();
+            for round in 0..12 {
+                let plan = FaultPlan::Seeded { seed: seed + round, one_in: 5 };
+                let (acknowledged, tried, error) = until_failure(&store, plan);
+                if round % 2 == 0 {
+                    store.power_cut();
+                }
+                let recovered = MemoryJournal::open(store.clone()).1.last_seq;
+                assert!(recovered == acknowledged || recovered == tried, "seed {seed}");
+                told.push((recovered, error.to_string()));
+            }
+            told
+        };
+        for seed in [1, 77, 4_096] {
+            assert_eq!(run(seed), run(seed));
+        }
+        assert_ne!(run(1), run(77));
     }
 }

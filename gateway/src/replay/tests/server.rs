@@ -190,14 +190,11 @@ impl World {
                 self.lots.get_mut(*lot).unwrap()["capacity"] = change["capacity"].clone();
                 (200, self.lots[*lot].clone())
             }
-            ("GET", ["", lot]) => {
-                let mut found = self.lots[*lot].clone();
-                if let Some(((observed, _), _)) =
-                    self.states.get(&((*lot).to_owned(), String::new()))
-                {
-                    found["availability"] = json!({"counted": {"observed_at": observed}});
-                }
-                (200, found)
+            ("GET", ["", lot]) => (200, self.lots[*lot].clone()),
+            ("GET", ["", lot, "availability"]) => {
+                let counted = self.states.get(&((*lot).to_owned(), String::new()));
+                let observed = counted.map(|((observed, _), _)| observed);
+                (200, json!({"counted": {"observed_at": observed}}))
             }
             ("GET", ["", lot, "slots"]) => (200, self.slots(lot, query)),
             _ => (404, json!({"status": 404, "code": "not_found", "detail": target})),

@@ -1,0 +1,112 @@
+//! Before the traffic: the city's lots exist, made at once or found from an earlier start.
+//!
+//! A lot is made whole, so a start that was interrupted is gone on with by the next. Invariant: of a lot
+//! that is found nothing is changed, except that the bay under repair is closed if somebody opened it.
+
+use std::collections::HashMap;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Error;
+use super::city::{Lot, Use};
+use crate::client::Client;
+
+/// No lot of the city has more slots (tested): one page has them all.
+const SLOTS_PER_PAGE: usize = 500;
+/// Lots made at the same time; their commits share a sync.
+const AT_ONCE: usize = 12;
+
+/// A lot that is ready.
+#[derive(Debug)]
+pub struct Ready {
+    /// It was not there before.
+    pub created: bool,
+    /// What is known of each slot, in the lot's order.
+    pub remembered: Vec<Option<bool>>,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    kind: String,
+}
+
+#[derive(Deserialize)]
+struct SlotsPage {
+    items: Vec<FoundSlot>,
+}
+
+#[derive(Deserialize)]
+struct FoundSlot {
+    code: String,
+    status: String,
+}
+
+/// Makes or finds every lot, answered in their order; calls `each` whenever one is ready.
+pub async fn prepare(
+    operator: &Client,
+    lots: &[&Lot],
+    mut each: impl FnMut(&Lot, bool),
+) -> Result<Vec<Ready>, Error> {
+    let preparing = lots.iter().map(|lot| async move {
+        let ready = prepare_lot(operator, lot).await?;
+        Ok::<_, Error>((*lot, ready))
+    });
+    stream::iter(preparing)
+        .buffered(AT_ONCE)
+        .inspect_ok(|(lot, ready)| each(lot, ready.created))
+        .map_ok(|(_, ready)| ready)
+        .try_collect()
+        .await
+}
+
+async fn prepare_lot(operator: &Client, lot: &Lot) -> Result<Ready, Error> {
+    let (created, statuses) = match operator.create_lot(lot).await {
+        Ok(_) => (true, HashMap::new()),
+        Err(error) if error.problem().is_some_and(|problem| problem.code == "lot_code_taken") => {
+            (false, find(operator, lot).await?)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let status = |code: &str| statuses.get(code).map(String::as_str);
+    for slot in lot.slots.iter().filter(|slot| slot.used_by == Use::Closed) {
+        if status(&slot.code) != Some("out_of_service") {
+            let path = format!("/api/v1/lots/{}/slots/{}", lot.code, slot.code);
+            let body = json!({ "service": { "state": "out_of_service", "reason": "resurfacing" } });
+            operator.patch_json::<Value>(&path, &body).await?;
+        }
+    }
+    let remembered = lot.slots.iter().map(|slot| match status(&slot.code) {
+        Some("occupied") => Some(true),
+        Some("free" | "held") => Some(false),
+        _ => None,
+    });
+    Ok(Ready { created, remembered: remembered.collect() })
+}
+
+/// Statuses by slot of a lot that is there already.
+async fn find(operator: &Client, lot: &Lot) -> Result<HashMap<String, String>, Error> {
+    let path = format!("/api/v1/lots/{}", lot.code);
+    let found: Found = operator.get_json(&path).await?;
+    let page: SlotsPage =
+        operator.get_json(&format!("{path}/slots?limit={SLOTS_PER_PAGE}")).await?;
+    let statuses: HashMap<String, String> =
+        page.items.into_iter().map(|slot| (slot.code, slot.status)).collect();
+    let missing = lot.slots.iter().filter(|slot| !statuses.contains_key(&slot.code)).count();
+    if found.kind != lot.kind || missing > 0 {
+        return Err(Error::Unfit { lot: lot.code, kind: found.kind, missing });
+    }
+    Ok(statuses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::city;
+    use super::SLOTS_PER_PAGE;
+
+    #[test]
+    fn every_lot_fits_on_one_page() {
+        assert!(city::bayed().iter().all(|lot| lot.slots.len() <= SLOTS_PER_PAGE));
+    }
+}
