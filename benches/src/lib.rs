@@ -1,8 +1,13 @@
 //! What several benches need: a lot to work on, and what the process costs.
 
-use lotkeeper_engine::ids::{LotId, SlotId};
+use std::sync::Arc;
+
+use lotkeeper_engine::ids::{LotId, LotKey, SlotId, SlotIndex};
+use lotkeeper_engine::lot;
+use lotkeeper_engine::slot::{self, Mark, Sighting, Source};
 use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Rules, Size, SlotSpec, Spec};
 use lotkeeper_engine::time::{Seconds, Timestamp};
+use lotkeeper_storage::{Event, Record};
 use uuid::Uuid;
 
 /// A bayed lot of equal slots.
@@ -43,6 +48,64 @@ pub fn lot_spec(code: &str, slots: usize) -> Spec {
             skew: Seconds(60),
         },
         created_at: Timestamp::default(),
+    }
+}
+
+/// Slots of each lot in [`Stream`].
+pub const STREAM_SLOTS: usize = 100;
+
+/// A stream of records as a city makes them: lots are created, then readings go round the lots.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    lots: u32,
+    seq: u64,
+}
+
+impl Stream {
+    /// Of so many lots of [`STREAM_SLOTS`] slots.
+    #[must_use]
+    pub fn new(lots: u32) -> Self {
+        Self { lots, seq: 0 }
+    }
+
+    /// The next records.
+    ///
+    /// # Panics
+    /// Never: what it converts is in range.
+    pub fn take(&mut self, count: usize) -> Vec<Record> {
+        (0..count).map(|_| self.next_record()).collect()
+    }
+
+    fn next_record(&mut self) -> Record {
+        let lots = u64::from(self.lots);
+        let (round, lot) = (self.seq / lots, self.seq % lots);
+        self.seq += 1;
+        let micros = i64::try_from(self.seq).expect("a bench is short");
+        let at = Timestamp::from_micros(1_767_225_600_000_000 + micros);
+        let event = match round {
+            0 => {
+                let spec = lot_spec(&format!("L{lot}"), STREAM_SLOTS);
+                Event::Lot(lot::Event::Created(Arc::new(spec)))
+            }
+            _ => reading(round, at),
+        };
+        let lot = LotKey(u32::try_from(lot).expect("below the number of lots"));
+        Record { seq: self.seq, lot, lot_seq: round + 1, at, event, claim: None }
+    }
+}
+
+fn reading(round: u64, at: Timestamp) -> Event {
+    let slots = STREAM_SLOTS as u64;
+    let seen = Sighting {
+        mark: Mark { observed_at: at, sequence: round },
+        id_hash: 0,
+        source: Source::Sensor,
+        confidence_percent: None,
+    };
+    let slot = SlotIndex(u16::try_from(round % slots).expect("below the number of slots"));
+    match round / slots % 2 {
+        0 => Event::Slot(slot, slot::Event::Occupied(seen)),
+        _ => Event::Slot(slot, slot::Event::Vacated(seen)),
     }
 }
 

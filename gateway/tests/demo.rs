@@ -286,6 +286,8 @@ async fn a_directory_with_other_lots_is_refused_and_left_alone() {
     let server = Server::start_in(directory, |_| {}).await;
     let lot = server.get(Role::Operator, "/api/v1/lots/MARKET").await.expect(200);
     assert_eq!((&lot["name"], &lot["version"]), (&other["name"], &json!(1)));
+    let lots = server.get(Role::Operator, "/api/v1/lots").await.expect(200);
+    assert_eq!(lots["items"].as_array().map(Vec::len), Some(1), "{lots}");
     server.stop().await;
 }
 

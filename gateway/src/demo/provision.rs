@@ -43,14 +43,20 @@ struct FoundSlot {
     status: String,
 }
 
-/// Makes or finds every lot, answered in their order; calls `each` whenever one is ready.
+/// Statuses by slot code of a lot that is there already; nothing of one that is not.
+type Statuses = Option<HashMap<String, String>>;
+
+/// Makes or finds every lot, answered in their order; calls `each` whenever one is ready. Nothing is made
+/// when a lot that is found is another's.
 pub async fn prepare(
     operator: &Client,
     lots: &[&Lot],
     mut each: impl FnMut(&Lot, bool),
 ) -> Result<Vec<Ready>, Error> {
-    let preparing = lots.iter().map(|lot| async move {
-        let ready = prepare_lot(operator, lot).await?;
+    let finding = lots.iter().map(|lot| find(operator, lot));
+    let found: Vec<Statuses> = stream::iter(finding).buffered(AT_ONCE).try_collect().await?;
+    let preparing = lots.iter().zip(found).map(|(lot, found)| async move {
+        let ready = prepare_lot(operator, lot, found).await?;
         Ok::<_, Error>((*lot, ready))
     });
     stream::iter(preparing)
@@ -61,15 +67,12 @@ pub async fn prepare(
         .await
 }
 
-async fn prepare_lot(operator: &Client, lot: &Lot) -> Result<Ready, Error> {
-    let (created, statuses) = match operator.create_lot(lot).await {
-        Ok(_) => (true, HashMap::new()),
-        Err(error) if error.problem().is_some_and(|problem| problem.code == "lot_code_taken") => {
-            (false, find(operator, lot).await?)
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let status = |code: &str| statuses.get(code).map(String::as_str);
+async fn prepare_lot(operator: &Client, lot: &Lot, found: Statuses) -> Result<Ready, Error> {
+    let created = found.is_none();
+    if created {
+        operator.create_lot(lot).await?;
+    }
+    let status = |code: &str| found.as_ref()?.get(code).map(String::as_str);
     for slot in lot.slots.iter().filter(|slot| slot.used_by == Use::Closed) {
         if status(&slot.code) != Some("out_of_service") {
             let path = format!("/api/v1/lots/{}/slots/{}", lot.code, slot.code);
@@ -85,10 +88,15 @@ async fn prepare_lot(operator: &Client, lot: &Lot) -> Result<Ready, Error> {
     Ok(Ready { created, remembered: remembered.collect() })
 }
 
-/// Statuses by slot of a lot that is there already.
-async fn find(operator: &Client, lot: &Lot) -> Result<HashMap<String, String>, Error> {
+async fn find(operator: &Client, lot: &Lot) -> Result<Statuses, Error> {
     let path = format!("/api/v1/lots/{}", lot.code);
-    let found: Found = operator.get_json(&path).await?;
+    let found: Found = match operator.get_json(&path).await {
+        Ok(found) => found,
+        Err(error) if error.problem().is_some_and(|problem| problem.code == "lot_not_found") => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let page: SlotsPage =
         operator.get_json(&format!("{path}/slots?limit={SLOTS_PER_PAGE}")).await?;
     let statuses: HashMap<String, String> =
@@ -97,7 +105,7 @@ async fn find(operator: &Client, lot: &Lot) -> Result<HashMap<String, String>, E
     if found.kind != lot.kind || missing > 0 {
         return Err(Error::Unfit { lot: lot.code, kind: found.kind, missing });
     }
-    Ok(statuses)
+    Ok(Some(statuses))
 }
 
 #[cfg(test)]

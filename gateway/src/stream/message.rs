@@ -11,7 +11,7 @@ use crate::wire::names::{Sensor, Size, Status};
 /// What part of a lot is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum View {
+pub(crate) enum View {
     /// Every slot and every change.
     Slots,
     /// Numbers only, the latest wins.
@@ -31,7 +31,7 @@ impl View {
 /// Where a reader stopped.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct After {
+pub(crate) struct After {
     /// The history it read.
     pub epoch: String,
     /// The last sequence it has.
@@ -41,7 +41,7 @@ pub struct After {
 /// What a client sends.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Request {
+pub(crate) enum Request {
     /// Watch a lot.
     Subscribe {
         /// The client's own number, repeated in the answer.
@@ -74,7 +74,7 @@ pub enum Request {
 /// What the server sends, apart from changes, which are encoded once for all.
 #[derive(Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
-pub enum Reply<'a> {
+pub(crate) enum Reply<'a> {
     /// A subscription begins.
     Subscribed {
         #[serde(skip_serializing_if = "Option::is_none")]

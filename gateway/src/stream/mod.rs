@@ -5,7 +5,7 @@
 //! one and every sequence appears once.
 
 mod connection;
-mod message;
+pub mod message;
 mod subscription;
 
 use axum::extract::State;

@@ -83,7 +83,7 @@ impl Browser {
             return None;
         };
         let profile = tempfile::tempdir().unwrap();
-        let driver = Driver::start(&chromedriver);
+        let driver = Driver::start(&chromedriver, profile.path());
         let client = reqwest::Client::builder().timeout(START_PATIENCE).build().unwrap();
         let mut arguments: Vec<String> = ARGUMENTS.map(str::to_owned).to_vec();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
@@ -256,9 +256,11 @@ impl Drop for Browser {
 }
 
 impl Driver {
-    fn start(program: &Path) -> Self {
+    /// What it and the browser leave lying about goes into `directory`.
+    fn start(program: &Path, directory: &Path) -> Self {
         let mut command = Command::new(program);
-        let mut child = command.arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
+        command.arg("--port=0").env("TMPDIR", directory).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let out = child.stdout.take().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         // Reads on to the end: a driver whose output nobody takes would hang.

@@ -11,6 +11,8 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use reqwest::Method;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -166,6 +168,14 @@ impl Running {
         let per_second = rustix::param::clock_ticks_per_second();
         Duration::from_millis(ticks * 1_000 / per_second)
     }
+}
+
+/// Chance that can be repeated: its seed is printed, and taken from `LOTKEEPER_SEED` when that is set.
+pub fn seeded() -> StdRng {
+    let given = std::env::var("LOTKEEPER_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| rand::rng().random::<u32>().into());
+    eprintln!("LOTKEEPER_SEED={seed}");
+    StdRng::seed_from_u64(seed)
 }
 
 /// A port that nobody listens on now.
