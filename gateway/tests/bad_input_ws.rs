@@ -12,7 +12,7 @@ use common::{Server, token};
 use http_common::{counted, created, reading, with_lot};
 use lotkeeper_gateway::auth::Role;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use ws::{DEADLINE, Socket, Token};
@@ -61,7 +61,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The close code the server sends; nothing when the connection ends without one.
-async fn close_code(stream: &mut TcpStream) -> Option<u16> {
+async fn close_code(stream: &mut (impl AsyncRead + Unpin)) -> Option<u16> {
     loop {
         let first = stream.read_u8().await.ok()?;
         let length = match stream.read_u8().await.ok()? {
@@ -113,9 +113,8 @@ async fn broken_frames_close_with_4400() {
                 // The server may hang up before it has taken all of it.
                 let _hung_up = write.write_all(&bytes).await;
             };
-            let _ = &mut read;
-            tokio::time::timeout(DEADLINE, sending).await.unwrap();
-            let code = tokio::time::timeout(DEADLINE, close_code(&mut stream)).await.unwrap();
+            let both = async { tokio::join!(close_code(&mut read), sending).0 };
+            let code = tokio::time::timeout(DEADLINE, both).await.unwrap();
             assert_eq!(code, Some(4400), "{what} at {path}");
         }
     }

@@ -154,7 +154,7 @@ impl Acknowledged {
 fn nth(n: u64) -> Value {
     let observed_at = jiff::Timestamp::from_second(1_700_000_000 + i64::try_from(n).unwrap());
     let slot = format!("A-{}", n % ACK_SLOTS + 1);
-    json!({"slot": slot, "occupied": n / ACK_SLOTS % 2 == 0, "observed_at": observed_at.unwrap()})
+    json!({"slot": slot, "occupied": (n / ACK_SLOTS).is_multiple_of(2), "observed_at": observed_at.unwrap()})
 }
 
 /// Sends readings one by one, a few in flight, and notes what is acknowledged; in the end it waits for

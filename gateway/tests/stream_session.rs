@@ -99,7 +99,7 @@ async fn lots_of_others_are_not_there() {
         assert_eq!(answer["id"], 5, "{answer}");
         match code {
             Some(code) => {
-                assert_eq!((&answer["op"], &answer["code"]), (&json!("error"), &json!(code)))
+                assert_eq!((&answer["op"], &answer["code"]), (&json!("error"), &json!(code)));
             }
             None => assert_eq!(answer["op"], "subscribed", "{answer}"),
         }
