@@ -205,7 +205,7 @@ impl Booking {
 
     async fn cancel(&mut self, nth: usize) {
         let Some(promise) = self.live.remove(nth) else { return };
-        let reason = Bytes::from_static(br#"{"reason":"load test"}"#);
+        let reason = Bytes::from_static(br#"{"reason":"load_test"}"#);
         if self.ask(promise, "cancel", reason).await {
             self.promises[promise].state = PromiseState::Cancelled;
         }

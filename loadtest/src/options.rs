@@ -79,7 +79,7 @@ pub struct Options {
     #[arg(long)]
     pub url: Option<String>,
 
-    /// Tokens for --url: lines `role=token`, or one token for all; else LOTKEEPER_TOKEN[_ROLE].
+    /// Tokens for --url: lines `role=token`, or one token for all; else `LOTKEEPER_TOKEN` or `LOTKEEPER_TOKEN_<ROLE>`.
     #[arg(long, value_name = "FILE", requires = "url")]
     pub token_file: Option<PathBuf>,
 
