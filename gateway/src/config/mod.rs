@@ -204,8 +204,8 @@ impl Default for Storage {
     fn default() -> Self {
         Self {
             data: PathBuf::from("./data"),
-            cache_bytes: 64 * MIB,
-            rotate_bytes: 1_024 * MIB,
+            cache_bytes: 32 * MIB,
+            rotate_bytes: 512 * MIB,
             archive_retention_seconds: 90 * 86_400,
             free_space_floor_bytes: 256 * MIB,
             snapshot_every_records: 500_000,

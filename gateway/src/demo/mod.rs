@@ -6,8 +6,8 @@
 //! - [`calibration`]: what real data say about arrivals, stays and counts.
 //! - [`city`]: lots and slots. [`clock`]: the city's time, `--speed` times as fast as ours.
 //! - [`traffic`], [`gates`], [`sensors`]: pure, seeded models of cars, barriers and sensors.
-//! - [`provision`], [`streamer`], [`bookings`]: HTTP and websocket clients that bring them to the server.
-//! - [`banner`]: what a person is told.
+//! - `provision`, `streamer`, `bookings`: HTTP and websocket clients that bring them to the server.
+//! - `banner`: what a person is told.
 //!
 //! Only the city's rhythm runs fast. Readings carry the real time of sending, bookings have real windows,
 //! and the server judges silence and flapping in real time: from about 200 x on, stays are so short for it

@@ -152,6 +152,16 @@ impl Browser {
         self.wait(condition, Location::caller())
     }
 
+    /// Waits until an element can be seen and its text has this in it.
+    #[track_caller]
+    pub fn reads(&self, selector: &str, text: &str) -> impl Future<Output = Value> {
+        let (selector, text) = (json!(selector), json!(text));
+        let condition = format!(
+            "[document.querySelector({selector})].every((it) => it.checkVisibility() && it.innerText.includes({text}))"
+        );
+        self.wait(condition, Location::caller())
+    }
+
     async fn wait(&self, condition: String, asked_at: &Location<'_>) -> Value {
         let script = json!({"script": format!("return {condition};"), "args": []});
         let deadline = Instant::now() + PATIENCE;

@@ -37,7 +37,7 @@ async fn console_follows_readings_and_promises() {
     page.shows("#lot-name", "Market Street").await;
     page.click("#lots li[data-lot='P2'] a").await;
     page.shows("#lot-name", "Airport P2").await;
-    page.until("document.querySelector('#lot-note').innerText.includes('counted at its gates')")
+    page.reads("#lot-note", "counted at its gates")
         .await;
     page.click("#lots li[data-lot='L1'] a").await;
     page.until("document.querySelectorAll('.tile').length === 6").await;
@@ -120,7 +120,7 @@ async fn keyboard_alone_takes_a_slot_out_of_service() {
     page.keys(ENTER).await;
     page.until(&tile("B-2", "out_of_service")).await;
     page.shows("#drawer .said", "Done.").await;
-    page.until("document.querySelector('#drawer dl').innerText.includes('burst pipe')").await;
+    page.reads("#drawer dl", "burst pipe").await;
     let service = server.get(Role::Operator, slot).await.expect(200)["service"].take();
     assert_eq!(
         (&service["state"], &service["reason"]),
@@ -136,7 +136,7 @@ async fn staff_may_look_and_not_change() {
     page.open(&console_url(&server, Role::Staff)).await;
     page.until(&tile("A-1", "unknown")).await;
     page.click(".tile[data-slot='A-1']").await;
-    page.until("document.querySelector('#drawer .actions').innerText.includes('may look')").await;
+    page.reads("#drawer .actions", "may look").await;
     assert_eq!(
         page.js("return document.querySelectorAll('#drawer .actions button').length").await,
         0
@@ -154,7 +154,7 @@ async fn console_says_what_is_missing() {
     assert!(page.text("#gate").await.contains("lotkeeper token --role operator"));
 
     page.open(&server.url("/console#token=nonsense")).await;
-    page.until("document.querySelector('#gate-text').innerText.includes('does not accept')").await;
+    page.reads("#gate-text", "does not accept").await;
     assert_eq!(page.js("return document.querySelector('#desk').hidden").await, true);
     // Where the answer belongs, the focus is already.
     page.keys(&mint(&grant(Role::Operator))).await;
@@ -164,7 +164,7 @@ async fn console_says_what_is_missing() {
 
     let nobody = mint(&Grant { tenant: "empty".to_owned(), ..grant(Role::Operator) });
     page.open(&server.url(&format!("/console#token={nobody}"))).await;
-    page.until("document.querySelector('#lot-note').innerText.includes('There are no lots yet')")
+    page.reads("#lot-note", "There are no lots yet")
         .await;
     page.shows("#tenant", "empty").await;
     let shown = "return [...document.querySelectorAll('#tools, #map, #legend')].some((node) => node.getClientRects().length)";
@@ -184,10 +184,10 @@ async fn console_owns_up_to_a_lost_server_and_catches_up() {
     page.js("window.sameDocument = true").await;
     let directory = server.stop().await;
     page.until("document.querySelector('#stream').dataset.state === 'reconnecting'").await;
-    page.until("document.querySelector('#banner').innerText.includes('Connection lost')").await;
+    page.reads("#banner", "Connection lost").await;
     page.advance_clock(60_000).await;
     page.until("document.querySelector('#stream').dataset.state === 'stale'").await;
-    page.until("document.querySelector('#banner').innerText.includes('may be wrong')").await;
+    page.reads("#banner", "may be wrong").await;
     let listen = |config: &mut lotkeeper_gateway::config::Config| config.server.listen = address;
     let server = crate::common::Server::start_in(directory, listen).await;
     sense(&server, codes("A", 1..=1), true).await;

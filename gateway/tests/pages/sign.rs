@@ -132,7 +132,7 @@ async fn sign_without_a_good_token_says_so() {
     }
     // A good one, typed in, opens the sign.
     page.open(&server.url("/sign/default/L1#token=nonsense")).await;
-    page.until("document.querySelector('#gate').innerText.includes('does not accept')").await;
+    page.reads("#gate", "does not accept").await;
     page.click("#gate-token").await;
     page.keys(&mint(&grant(Role::Display))).await;
     page.keys(crate::browser::ENTER).await;
