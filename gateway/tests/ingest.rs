@@ -297,30 +297,56 @@ async fn what_was_taken_before_the_end_is_answered_before_the_close() {
     let operator = token(Role::Operator);
     let lot = bayed("L1", 50);
     home.send(Method::POST, "/api/v1/lots", &operator, Some(&lot)).await.expect(201);
-    let mut socket = Socket::open(home.address, INGEST, Token::Header(&operator)).await.unwrap();
-    for number in 0..40 {
-        let readings: Vec<Value> =
-            (1..=50).map(|n| at(&format!("A-{n}"), number, number % 2 == 0)).collect();
-        socket.send(&batch(number.into(), &readings)).await;
-    }
-    // One answer is there, so the rest is on its way; then the end begins.
-    let mut acknowledged = vec![socket.expect("ack").await];
-    let goodbye = async {
-        loop {
-            match socket.event().await {
-                Event::Text(text) => acknowledged.push(serde_json::from_str(&text).unwrap()),
-                Event::Closed(code, reason) => return (code, reason, acknowledged),
-                Event::Gone => panic!("gone without a code"),
+    let socket = Socket::open(home.address, INGEST, Token::Header(&operator)).await.unwrap();
+    // Poured without a pause, so that whenever the end comes there are batches under way.
+    let (mut write, mut read) = socket.into_inner().split();
+    let (tell, mut told) = tokio::sync::watch::channel(0_usize);
+    let sending = async {
+        for number in 0..u32::MAX {
+            let readings: Vec<Value> =
+                (1..=50).map(|n| at(&format!("A-{n}"), number, number % 2 == 0)).collect();
+            let message = Message::text(batch(number.into(), &readings).to_string());
+            if write.send(message).await.is_err() {
+                return;
             }
         }
     };
-    let (exit, (code, reason, acknowledged)) = tokio::join!(running.stop(), goodbye);
+    let goodbye = async {
+        let mut acknowledged = Vec::new();
+        loop {
+            match tokio::time::timeout(DEADLINE, read.next()).await.unwrap() {
+                Some(Ok(Message::Text(text))) => {
+                    acknowledged.push(serde_json::from_str::<Value>(&text).unwrap());
+                    tell.send_replace(acknowledged.len());
+                }
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    return (u16::from(frame.code), frame.reason.to_string(), acknowledged);
+                }
+                other => panic!("gone without a code: {other:?}"),
+            }
+        }
+    };
+    let stopping = async {
+        told.wait_for(|acks| *acks >= 10).await.unwrap();
+        running.stop().await
+    };
+    let pouring = async {
+        sending.await;
+        std::future::pending::<()>().await;
+    };
+    let goodbye = async {
+        tokio::select! {
+            goodbye = goodbye => goodbye,
+            () = pouring => unreachable!("it pends"),
+        }
+    };
+    let (exit, (code, reason, acknowledged)) = tokio::join!(stopping, goodbye);
     assert_eq!((exit, code), (Some(0), 4503), "{reason}");
     let told = acknowledged.iter().map(|ack| ack["seq"].as_u64().unwrap()).max().unwrap();
     let running = home.start().await;
     let shown = "/api/v1/lots/L1/availability";
     let shown = home.send(Method::GET, shown, &operator, None).await.expect(200);
     // Not less than what was told, and nothing that was taken without being told.
-    assert_eq!(shown["seq"], told, "{} of 40 batches were acknowledged", acknowledged.len());
+    assert_eq!(shown["seq"], told, "{} batches were acknowledged", acknowledged.len());
     assert_eq!(running.stop().await, Some(0));
 }

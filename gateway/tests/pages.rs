@@ -101,8 +101,8 @@ async fn docs_list_the_operations_and_try_one() {
     page.shows("#token-state", "in use: display").await;
     // By its path, as a person finds it.
     page.js("const of = [...document.querySelectorAll('#operations details')].find((card) =>
-            card.querySelector('summary').innerText.startsWith('GET /api/v1/lots/{lot} ')
-            || card.querySelector('.path').textContent === '/api/v1/lots/{lot}');
+            card.querySelector('.verb').textContent === 'GET'
+            && card.querySelector('.path').textContent === '/api/v1/lots/{lot}');
         of.open = true; of.dataset.tried = '';")
         .await;
     page.click("[data-tried] .field input").await;

@@ -121,7 +121,7 @@ impl Socket {
             match next.expect("nothing came before the deadline") {
                 Some(Ok(Message::Text(text))) => {
                     let text = text.to_string();
-                    if self.answer_pings && text.starts_with(r#"{"op":"ping""#) {
+                    if self.answer_pings && text.starts_with(PING) {
                         let _closing = self.try_send(Message::text(r#"{"op":"pong"}"#)).await;
                     }
                     return Event::Text(text);
@@ -139,15 +139,17 @@ impl Socket {
     #[track_caller]
     pub fn text(&mut self) -> impl Future<Output = String> {
         let caller = std::panic::Location::caller();
-        async move {
+        let reading = async move {
             loop {
                 match self.event().await {
-                    Event::Text(text) if text.starts_with(r#"{"op":"ping""#) => {}
+                    Event::Text(text) if text.starts_with(PING) => {}
                     Event::Text(text) => return text,
                     other => panic!("{caller}: a message was expected, {other:?} came"),
                 }
             }
-        }
+        };
+        // Pings come for ever: each wait has its end, and all of them together have one.
+        async move { in_time(caller, "a message", reading).await }
     }
 
     /// The next message that is not a ping.
@@ -169,23 +171,28 @@ impl Socket {
     }
 
     /// The next ping.
-    pub async fn ping(&mut self) -> Value {
-        loop {
-            match self.event().await {
-                Event::Text(text) if text.starts_with(r#"{"op":"ping""#) => {
-                    return serde_json::from_str(&text).unwrap();
+    #[track_caller]
+    pub fn ping(&mut self) -> impl Future<Output = Value> {
+        let caller = std::panic::Location::caller();
+        let reading = async move {
+            loop {
+                match self.event().await {
+                    Event::Text(text) if text.starts_with(PING) => {
+                        return serde_json::from_str(&text).unwrap();
+                    }
+                    Event::Text(_) => {}
+                    other => panic!("{caller}: a ping was expected, {other:?} came"),
                 }
-                Event::Text(_) => {}
-                other => panic!("a ping was expected, {other:?} came"),
             }
-        }
+        };
+        async move { in_time(caller, "a ping", reading).await }
     }
 
     /// Reads on until the server closes: code and reason.
     #[track_caller]
     pub fn closed(&mut self) -> impl Future<Output = (u16, String)> {
         let caller = std::panic::Location::caller();
-        async move {
+        let reading = async move {
             loop {
                 match self.event().await {
                     Event::Text(_) => {}
@@ -193,13 +200,26 @@ impl Socket {
                     Event::Gone => panic!("{caller}: the connection ended without a close code"),
                 }
             }
-        }
+        };
+        async move { in_time(caller, "a close", reading).await }
     }
 
     /// Both halves, for tests that send without waiting.
     pub fn into_inner(self) -> WebSocketStream<TcpStream> {
         self.inner
     }
+}
+
+/// How a ping begins.
+const PING: &str = r#"{"op":"ping""#;
+
+async fn in_time<T>(
+    caller: &'static std::panic::Location<'static>,
+    what: &str,
+    wait: impl Future<Output = T>,
+) -> T {
+    let waited = tokio::time::timeout(DEADLINE, wait).await;
+    waited.unwrap_or_else(|_| panic!("{caller}: {what} was expected within {DEADLINE:?}"))
 }
 
 fn request(address: SocketAddr, path: &str, token: Token<'_>) -> Request {
@@ -257,7 +277,7 @@ impl Follower {
         }
         let answer: Value = loop {
             match socket.event().await {
-                Event::Text(text) if text.starts_with(r#"{"op":"ping""#) => {}
+                Event::Text(text) if text.starts_with(PING) => {}
                 Event::Text(text) => break serde_json::from_str(&text).unwrap(),
                 Event::Closed(..) | Event::Gone => return None,
             }

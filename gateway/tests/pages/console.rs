@@ -37,8 +37,7 @@ async fn console_follows_readings_and_promises() {
     page.shows("#lot-name", "Market Street").await;
     page.click("#lots li[data-lot='P2'] a").await;
     page.shows("#lot-name", "Airport P2").await;
-    page.reads("#lot-note", "counted at its gates")
-        .await;
+    page.reads("#lot-note", "counted at its gates").await;
     page.click("#lots li[data-lot='L1'] a").await;
     page.until("document.querySelectorAll('.tile').length === 6").await;
     page.until("location.hash === '#lot=L1'").await;
@@ -50,9 +49,7 @@ async fn console_follows_readings_and_promises() {
     sense(&server, codes("A", 2..=2), true).await;
     page.until(&tile("A-2", "occupied")).await;
     page.until(&format!("{seq} > {before}")).await;
-    let line =
-        "document.querySelector('#feed li[data-type=\"slot.occupied\"]').innerText.includes('A-2')";
-    page.until(line).await;
+    page.reads("#feed li[data-type='slot.occupied']", "A-2").await;
     page.until("document.querySelector('#lots li[data-lot=\"L1\"] .free').textContent === '2'")
         .await;
     page.shows("[data-legend='occupied'] b", "1").await;
@@ -97,7 +94,7 @@ async fn keyboard_alone_takes_a_slot_out_of_service() {
         page.keys(key).await;
         assert_eq!(page.js(FOCUSED).await, slot);
     }
-    page.until("document.querySelector('#tip').innerText.startsWith('B-2')").await;
+    page.reads("#tip", "B-2 · No signal").await;
     page.keys(ENTER).await;
     page.until("document.querySelector('#drawer').open").await;
     page.shows("#drawer-title", "B-2").await;
@@ -164,8 +161,7 @@ async fn console_says_what_is_missing() {
 
     let nobody = mint(&Grant { tenant: "empty".to_owned(), ..grant(Role::Operator) });
     page.open(&server.url(&format!("/console#token={nobody}"))).await;
-    page.reads("#lot-note", "There are no lots yet")
-        .await;
+    page.reads("#lot-note", "There are no lots yet").await;
     page.shows("#tenant", "empty").await;
     let shown = "return [...document.querySelectorAll('#tools, #map, #legend')].some((node) => node.getClientRects().length)";
     assert_eq!(page.js(shown).await, false, "nothing is drawn of a lot that is not there");

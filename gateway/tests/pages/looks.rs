@@ -24,7 +24,7 @@ struct View {
 fn views(server: &Server) -> Vec<View> {
     let view = |name, url, ready| View { name, url, ready };
     let sign_gate = server.url("/sign/default/L1#token=nonsense");
-    let refused = "document.querySelector('#gate-text').innerText !== ''";
+    let refused = "document.querySelector('#gate-text').checkVisibility()";
     vec![
         view(
             "sign",
@@ -64,8 +64,9 @@ async fn town() -> Server {
     for level in ["A", "B", "C"] {
         let size = if level == "C" { 40 } else { PER_LEVEL };
         // A pattern without a pattern; every eleventh slot was never heard.
-        let heard = |n: &usize| n % 11 != 4;
-        let taken = |n: &usize| (n * n + n / 3) % 7 < 4;
+        let shift = usize::from(level.as_bytes()[0]);
+        let heard = |n: &usize| (n + shift) % 11 != 4;
+        let taken = |n: &usize| (n * n + n / 3 + shift) % 7 < 4;
         let code = |n| format!("{level}-{n}");
         sense(&server, (1..=size).filter(heard).filter(taken).map(code), true).await;
         sense(&server, (1..=size).filter(heard).filter(|n| !taken(n)).map(code), false).await;
@@ -99,6 +100,8 @@ async fn traffic(server: &Server, page: &Browser) {
         }
     }
     page.until("document.querySelectorAll('#feed li').length > 8").await;
+    page.until("document.querySelector('#stream-lag').textContent.endsWith(' ms')").await;
+    page.until("Number(document.querySelector('#stream-rate').textContent) > 0").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

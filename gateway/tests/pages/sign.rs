@@ -125,7 +125,7 @@ async fn sign_without_a_good_token_says_so() {
     ] {
         page.js("try { sessionStorage.clear() } catch (opaque) {}").await;
         page.open(&server.url(&format!("/sign/default/{lot}{fragment}"))).await;
-        page.until(&format!("document.querySelector('#gate').innerText.includes('{text}')")).await;
+        page.reads("#gate", text).await;
         let number = "return document.querySelector('#free').getClientRects().length";
         assert_eq!(page.js(number).await, 0, "{text}: no number is shown");
         assert_eq!(page.js("return location.hash").await, "");
