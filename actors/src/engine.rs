@@ -258,7 +258,10 @@ impl Engine {
             threads.into_iter().for_each(|thread| drop(thread.join()));
         })
         .await;
-        let _timed_out = self.running.supervisor.stop_and_wait(None, Some(patience)).await;
+        // Children first and awaited: each holds the shared parts, and with them the journal's directory.
+        let supervisor = self.running.supervisor.get_cell();
+        supervisor.stop_children_and_wait(None, Some(patience)).await;
+        let _timed_out = supervisor.stop_and_wait(None, Some(patience)).await;
     }
 }
 

@@ -113,6 +113,25 @@ async fn a_lot_code_is_taken_once_whatever_the_race() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ended_engine_lets_go_of_its_directory() {
+    let data = tempfile::tempdir().unwrap();
+    let options = || lotkeeper_storage::Options {
+        data_dir: data.path().join("data"),
+        ..lotkeeper_storage::Options::default()
+    };
+    for round in 0..10_u64 {
+        let opened = lotkeeper_storage::SledJournal::open(options());
+        let (journal, recovery) = opened.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        let clock = Clock::manual(START);
+        let engine =
+            start_with(Box::new(journal), recovery, &clock, common::options(&Arc::default())).await;
+        create(&engine, &format!("L{round}"), 50).await;
+        assert_eq!(engine.seq(), round + 1);
+        engine.shutdown(Duration::from_secs(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lot_id_is_taken_once_across_tenants() {
     let (store, clock) = (MemoryStore::default(), Clock::manual(START));
     let engine = start(&store, &clock).await;
