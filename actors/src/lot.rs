@@ -66,8 +66,8 @@ impl LotState {
         let now = self.shared.clock.now();
         let decision = self.decide(command, now);
         let Decision { events, outcome, heartbeat } = decision;
-        if let Some(observed_at) = heartbeat {
-            self.lot.note_count(observed_at, now);
+        if let Some(heartbeat) = heartbeat {
+            self.lot.note_count(heartbeat, now);
         }
         if let Err(rejection) = &outcome {
             self.shared.metrics.rejected(rejection);
