@@ -81,7 +81,7 @@ impl Claims {
                     place.insert(lot);
                     ticket.route = Some(id);
                 }
-                // The owner refuses the id as taken; it knows whether that is still true.
+                // Taken, or on its way: the caller looks which.
                 Entry::Occupied(_) => {
                     let taken = lotkeeper_engine::lot::Rejection::IdTaken;
                     return Err(CommandError::Rejected(taken));

@@ -227,7 +227,7 @@ impl Engine {
         crate::ticker::tick(&self.shared);
     }
 
-    /// Kills actors as a fault test does: `choose` says which of a lot's. They come back by themselves.
+    /// Kills one of a lot's actors, the lot's own without `slot`: for fault tests. It comes back by itself.
     pub fn kill(&self, lot: &LotHandle, slot: Option<lotkeeper_engine::ids::SlotIndex>) {
         let actor = match slot {
             Some(slot) => lot.0.slot_actor(slot),

@@ -101,7 +101,8 @@ impl Engine {
             Command::Reserve(reserve) => Some((reserve.id, lot.key())),
             _ => None,
         };
-        let ticket = match self.begin(claim, route)? {
+        let begun = self.begin(claim, route).map_err(|error| self.while_in_flight(error, route))?;
+        let ticket = match begun {
             Begun::Repeated(remembered) => return Ok(Sent::Repeated(remembered)),
             Begun::New(ticket) => ticket,
         };
@@ -110,6 +111,22 @@ impl Engine {
         let port = CommandPort { answer, ticket, permit };
         lot.0.tell_lot(LotMessage::Command(Box::new((command.clone(), claim, port))));
         Ok(Sent::Waiting(answered))
+    }
+
+    /// An id that is claimed but not durable yet is not taken: its request is still on its way, and what
+    /// is answered must not rest on it.
+    fn while_in_flight(
+        &self,
+        error: CommandError,
+        route: Option<(ReservationId, LotKey)>,
+    ) -> CommandError {
+        let taken = matches!(error, CommandError::Rejected(Rejection::IdTaken));
+        let durable = route.is_some_and(|(id, _)| {
+            let lot =
+                self.shared.claims.lot_of(id).and_then(|key| self.shared.directory.by_key(key));
+            lot.is_some_and(|lot| lot.0.view.read().lot.reservation(id).is_some())
+        });
+        if taken && !durable { CommandError::RequestInProgress } else { error }
     }
 
     fn begin(

@@ -106,6 +106,10 @@ impl Publisher {
         let view = Arc::make_mut(&mut shared_view);
         let forgotten_from = ended_front(record, view);
         let change = view.apply(record);
+        if !view.adds_up() {
+            // Shown as unknown from here on; the alarm hangs on the metric.
+            self.shared.metrics.invariant_broken("I1");
+        }
         if let Event::Lot(event) = &record.event {
             self.follow(&entry, event, view, forgotten_from);
         }

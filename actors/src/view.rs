@@ -100,8 +100,14 @@ impl LotView {
     pub fn shown_counts(&self) -> Counts {
         match self.lot.tally() {
             Some(tally) => tally.counts(self.spec().capacity),
-            None => self.counts.total,
+            None if self.adds_up() => self.counts.total,
+            None => Counts { unknown: self.spec().capacity, ..Counts::default() },
         }
+    }
+
+    /// I1, cheap enough for every record: the statuses add up to the slots.
+    pub(crate) fn adds_up(&self) -> bool {
+        self.counts.total.capacity() as usize == self.slots.len()
     }
 
     /// Every broken invariant; empty unless there is a bug.
@@ -290,5 +296,52 @@ fn kind(event: &Event) -> ChangeKind {
 impl Bays for LotView {
     fn occupied(&self, slot: SlotIndex) -> Option<bool> {
         self.slots.get(slot.at()).and_then(Slot::occupied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lotkeeper_engine::ids::{LotId, SlotId};
+    use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Rules, Size, SlotSpec};
+    use lotkeeper_engine::time::Seconds;
+    use uuid::Uuid;
+
+    fn view_of_one_slot() -> LotView {
+        let slot = SlotSpec {
+            id: SlotId(Uuid::nil()),
+            code: "A-1".into(),
+            zone: None,
+            size: Size::Standard,
+            features: FeatureSet::default(),
+        };
+        let (at, hour) = (Timestamp::default(), Seconds(3_600));
+        let place =
+            Place { time_zone: "UTC".into(), currency: "EUR".into(), city: None, position: None };
+        let spec = Spec {
+            id: LotId(Uuid::nil()),
+            tenant: "default".into(),
+            code: "L1".into(),
+            name: "L1".into(),
+            kind: Kind::Bayed,
+            capacity: 1,
+            place,
+            zones: Vec::new(),
+            features: Vec::new(),
+            slots: vec![slot],
+            rules: Rules { hold: hour, hold_lead: hour, no_show: hour, silence: hour, skew: hour },
+            created_at: at,
+        };
+        LotView::build(Lot::new(Arc::new(spec)), Vector::unit(Slot::default()), (1, 1), at)
+    }
+
+    #[test]
+    fn counts_that_do_not_add_up_are_shown_as_unknown() {
+        let mut view = view_of_one_slot();
+        assert!(view.adds_up());
+        view.counts.total.free += 1;
+        assert!(!view.adds_up());
+        let shown = view.shown_counts();
+        assert_eq!((shown.free, shown.unknown), (0, 1));
     }
 }

@@ -97,6 +97,29 @@ async fn a_refusal_releases_its_key_and_is_decided_afresh() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_in_flight_is_in_progress_and_a_durable_one_is_taken() {
+    let (journal, recovery) = MemoryJournal::open(MemoryStore::default());
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let dawdles = move || {
+        wait.recv().unwrap();
+        Ok(())
+    };
+    let journal = Box::new(Hooked(journal, Box::new(dawdles)));
+    let clock = Clock::manual(START);
+    let engine = start_with(journal, recovery, &clock, options(&Arc::default())).await;
+    go.send(()).unwrap();
+    let lot = create(&engine, "L1", 2).await;
+    let wanted = |slot| reserve(7, Choice::Slot(SlotIndex(slot)), window(3_600, 7_200), None);
+    let first = engine.command(&lot, wanted(0), None).unwrap();
+    let again = engine.command(&lot, wanted(1), None).err();
+    assert!(matches!(again, Some(CommandError::RequestInProgress)), "{again:?}");
+    go.send(()).unwrap();
+    first.await.unwrap();
+    let later = engine.command(&lot, wanted(1), None).err();
+    assert!(matches!(later, Some(CommandError::Rejected(Rejection::IdTaken))), "{later:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lot_code_is_taken_once_whatever_the_race() {
     let (store, clock) = (MemoryStore::default(), Clock::manual(START));
     let engine = start(&store, &clock).await;
@@ -144,15 +167,12 @@ async fn a_lot_id_is_taken_once_across_tenants() {
     assert_eq!(engine.lot("default", &lot.id().to_string()).unwrap().code(), "L1");
 }
 
-/// A journal whose disk dies at a chosen commit.
-struct Dying(MemoryJournal, u32);
+/// A journal that asks before every commit: the test's disk dies or dawdles.
+struct Hooked(MemoryJournal, Box<dyn FnMut() -> Result<(), JournalError> + Send>);
 
-impl Journal for Dying {
+impl Journal for Hooked {
     fn commit(&mut self, records: &[Record]) -> Result<(), JournalError> {
-        self.1 -= 1;
-        if self.1 == 0 {
-            return Err(JournalError::Poisoned { cause: "the test's disk died".to_owned() });
-        }
+        (self.1)()?;
         self.0.commit(records)
     }
     fn save_snapshot(&mut self, snapshot: &LotSnapshot) -> Result<(), JournalError> {
@@ -183,7 +203,15 @@ async fn a_failed_commit_is_an_unknown_outcome_shows_nothing_and_ends_the_proces
     let (store, clock) = (MemoryStore::default(), Clock::manual(START));
     let failed = Arc::new(AtomicBool::new(false));
     let (journal, recovery) = MemoryJournal::open(store);
-    let journal = Box::new(Dying(journal, 2));
+    let mut commits = 0;
+    let dies_at_the_second = move || {
+        commits += 1;
+        match commits {
+            2 => Err(JournalError::Poisoned { cause: "the test's disk died".to_owned() }),
+            _ => Ok(()),
+        }
+    };
+    let journal = Box::new(Hooked(journal, Box::new(dies_at_the_second)));
     let engine = start_with(journal, recovery, &clock, options(&failed)).await;
     let lot = create(&engine, "L1", 1).await;
     let answer = engine.readings(&lot, vec![reading(0, true, START, 1)]).unwrap().await;
