@@ -1,5 +1,7 @@
 //! Clear texts of plates and people behind their pseudonyms: the one place where they can be erased.
 
+use std::sync::Arc;
+
 use lotkeeper_engine::ids::Pseudonym;
 
 use crate::error::JournalError;
@@ -40,7 +42,7 @@ pub trait Vault: Send + Sync {
     ///
     /// # Errors
     /// The disk.
-    fn reveal(&self, pseudonym: Pseudonym) -> Result<Option<String>, JournalError>;
+    fn reveal(&self, pseudonym: Pseudonym) -> Result<Option<Arc<str>>, JournalError>;
     /// Erases a clear text for good; its bytes are gone from the disk after the next rotation at the latest.
     /// Tells whether there was one.
     ///

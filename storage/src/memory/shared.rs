@@ -111,9 +111,9 @@ impl Vault for MemoryVault {
         Ok(self.0.lock().pseudonyms.get(&clear).copied())
     }
 
-    fn reveal(&self, pseudonym: Pseudonym) -> Result<Option<String>, JournalError> {
+    fn reveal(&self, pseudonym: Pseudonym) -> Result<Option<Arc<str>>, JournalError> {
         let disk = self.0.lock();
-        Ok(disk.people.get(&pseudonym).map(|(_, _, clear)| clear.to_string()))
+        Ok(disk.people.get(&pseudonym).map(|(_, _, clear)| clear.as_ref().into()))
     }
 
     fn erase(&self, pseudonym: Pseudonym) -> Result<bool, JournalError> {

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use lotkeeper_engine::ids::LotKey;
 use lotkeeper_engine::time::Timestamp;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 pub(crate) use layout::Layout;
 pub(crate) use live::{Live, Meta};
@@ -40,6 +40,7 @@ use crate::record::Record;
 use crate::scan::older_of;
 use crate::snapshot::LotSnapshot;
 use crate::vault::Vault;
+use people::People;
 use reader::SledReader;
 use rotation::{Plan, Prepared, Rotation};
 use shared::{Log, Shared};
@@ -102,7 +103,7 @@ impl SledJournal {
                 index: opened.scan.index,
             }),
             vault_key: opened.vault_key,
-            vault_writer: Mutex::new(()),
+            people: People::default(),
             poison: OnceLock::new(),
             _lock: lock,
         });
@@ -136,6 +137,8 @@ impl SledJournal {
         self.encoder
             .encode(self.epoch, records)
             .map_err(|error| JournalError::format(self.live.place(), &error))?;
+        // First: a record must not be on the disk without the people it names.
+        self.shared.people.write(&self.live)?;
         for (key, bytes) in self.encoder.frames() {
             let inserted = self.live.frames.insert(key.to_bytes(), bytes);
             inserted.map_err(|error| self.live.error("write", &error))?;
@@ -302,7 +305,10 @@ impl Journal for SledJournal {
 
     fn sync(&mut self) -> Result<(), JournalError> {
         self.shared.check_poison()?;
-        self.live.make_durable().map_err(|error| self.shared.poison(error))?;
+        let written = self.shared.people.write(&self.live);
+        written
+            .and_then(|()| self.live.make_durable())
+            .map_err(|error| self.shared.poison(error))?;
         self.write_tip(true);
         Ok(())
     }

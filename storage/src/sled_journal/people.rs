@@ -1,14 +1,19 @@
 //! The vault in a sled tree: clear texts of plates and people, each behind a random pseudonym.
 //!
 //! Two entries per person: a keyed hash of the clear text leads to the pseudonym, the pseudonym to the
-//! clear text. Both are written as one batch, so neither is ever without the other. sled's log has one
-//! order: an entry made before a commit is on the disk when that commit is.
+//! clear text. Both are written as one batch, so neither is ever without the other. New people wait in
+//! memory for the next commit, which writes them before its frames: sled's log has one order, so they are
+//! on the disk when that commit is. (A batch of sled's own for every new plate costs more than the
+//! booking it belongs to: each seals a buffer and wakes a thread.) Recently used people are kept in memory.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bincode::{Decode, Encode};
 use hmac::{Hmac, KeyInit, Mac};
 use lotkeeper_engine::ids::Pseudonym;
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
 use sha2::Sha256;
 use uuid::{Builder, Uuid};
 
@@ -22,11 +27,60 @@ const BY_PSEUDONYM: u8 = 2;
 /// Bytes of the secret behind the hashes.
 pub(crate) const KEY_BYTES: usize = 32;
 
-#[derive(Encode, Decode)]
+/// People kept in memory: about 200 bytes each.
+const CACHED_MAX: usize = 50_000;
+
+#[derive(Clone, Encode, Decode)]
 struct Person {
     tenant: String,
     kind: u8,
     clear: String,
+}
+
+type HashKey = [u8; 17];
+
+/// Who is known without asking sled: those not yet written, and those used of late.
+pub(crate) struct People {
+    waiting: Mutex<Waiting>,
+    pseudonyms: Cache<HashKey, Pseudonym>,
+    clear: Cache<Uuid, Arc<str>>,
+}
+
+/// Made since the last commit. In neither map without the other.
+#[derive(Default)]
+struct Waiting {
+    by_hash: HashMap<HashKey, Pseudonym>,
+    by_pseudonym: HashMap<Uuid, Person>,
+}
+
+impl Default for People {
+    fn default() -> Self {
+        let (pseudonyms, clear) = (Cache::new(CACHED_MAX), Cache::new(CACHED_MAX));
+        Self { waiting: Mutex::default(), pseudonyms, clear }
+    }
+}
+
+impl People {
+    /// Writes who waits; durable with the next flush. The journal calls it before the frames of a commit.
+    pub(crate) fn write(&self, live: &Live) -> Result<(), JournalError> {
+        // Held to the end: whoever is not waiting any more is found in sled.
+        let mut waiting = self.waiting.lock();
+        if waiting.by_hash.is_empty() {
+            return Ok(());
+        }
+        let mut batch = sled::Batch::default();
+        for (by_hash, pseudonym) in &waiting.by_hash {
+            batch.insert(by_hash, pseudonym.0.as_bytes());
+        }
+        for (pseudonym, person) in &waiting.by_pseudonym {
+            let text = bincode::encode_to_vec(person, bincode::config::standard())
+                .map_err(|error| JournalError::damaged("a clear text", error.to_string()))?;
+            batch.insert(&key(BY_PSEUDONYM, pseudonym.as_bytes()), text);
+        }
+        live.vault.apply_batch(batch).map_err(|error| live.error("write", &error))?;
+        *waiting = Waiting::default();
+        Ok(())
+    }
 }
 
 fn kind_number(kind: PersonKind) -> u8 {
@@ -61,15 +115,35 @@ fn hashed(secret: &[u8; KEY_BYTES], person: &Person) -> [u8; 17] {
 pub(super) struct SledVault(pub(super) Arc<Shared>);
 
 impl SledVault {
-    fn lookup(live: &Live, by_hash: &[u8; 17]) -> Result<Option<Pseudonym>, JournalError> {
+    /// The caller holds the lock of those who wait.
+    fn lookup(
+        &self,
+        waiting: &Waiting,
+        by_hash: &HashKey,
+    ) -> Result<Option<Pseudonym>, JournalError> {
+        if let Some(known) = waiting.by_hash.get(by_hash) {
+            return Ok(Some(*known));
+        }
+        let live = self.0.live.read();
         let found = live.vault.get(by_hash).map_err(|error| live.error("read", &error))?;
         let Some(bytes) = found else { return Ok(None) };
         let damaged = |_| JournalError::damaged(live.place(), "a pseudonym has not 16 bytes");
         let bytes: [u8; 16] = bytes.as_ref().try_into().map_err(damaged)?;
-        Ok(Some(Pseudonym(Uuid::from_bytes(bytes))))
+        let pseudonym = Pseudonym(Uuid::from_bytes(bytes));
+        self.0.people.pseudonyms.insert(*by_hash, pseudonym);
+        Ok(Some(pseudonym))
     }
 
-    fn person(live: &Live, pseudonym: Pseudonym) -> Result<Option<Person>, JournalError> {
+    /// The caller holds the lock of those who wait.
+    fn person(
+        &self,
+        waiting: &Waiting,
+        pseudonym: Pseudonym,
+    ) -> Result<Option<Person>, JournalError> {
+        if let Some(person) = waiting.by_pseudonym.get(&pseudonym.0) {
+            return Ok(Some(person.clone()));
+        }
+        let live = self.0.live.read();
         let by_pseudonym = key(BY_PSEUDONYM, pseudonym.0.as_bytes());
         let found = live.vault.get(by_pseudonym).map_err(|error| live.error("read", &error))?;
         let Some(bytes) = found else { return Ok(None) };
@@ -111,29 +185,28 @@ impl Vault for SledVault {
         kind: PersonKind,
         clear: &str,
     ) -> Result<Pseudonym, JournalError> {
-        if let Some(known) = self.find(tenant, kind, clear)? {
+        let person = Self::asked(tenant, kind, clear);
+        let by_hash = hashed(&self.0.vault_key, &person);
+        let people = &self.0.people;
+        if let Some(known) = people.pseudonyms.get(&by_hash) {
             return Ok(known);
         }
         self.0.check_poison()?;
-        // One writer, so that two requests of a new person do not make two of them.
-        let _one = self.0.vault_writer.lock();
-        let live = self.0.live.read();
-        let person = Self::asked(tenant, kind, clear);
-        let by_hash = hashed(&self.0.vault_key, &person);
-        if let Some(known) = Self::lookup(&live, &by_hash)? {
+        // One at a time, so that two requests of a new person do not make two of them.
+        let mut waiting = people.waiting.lock();
+        if let Some(known) = self.lookup(&waiting, &by_hash)? {
             return Ok(known);
         }
         let mut random = [0; 16];
-        getrandom::fill(&mut random)
-            .map_err(|error| JournalError::disk("draw random numbers for", &live.dir, &error))?;
-        let pseudonym = Builder::from_random_bytes(random).into_uuid();
-        let text = bincode::encode_to_vec(&person, bincode::config::standard())
-            .map_err(|error| JournalError::damaged("a clear text", error.to_string()))?;
-        let mut batch = sled::Batch::default();
-        batch.insert(&key(BY_PSEUDONYM, pseudonym.as_bytes()), text);
-        batch.insert(&by_hash, pseudonym.as_bytes());
-        live.vault.apply_batch(batch).map_err(|error| live.error("write", &error))?;
-        Ok(Pseudonym(pseudonym))
+        getrandom::fill(&mut random).map_err(|error| {
+            JournalError::disk("draw random numbers for", &self.0.live.read().dir, &error)
+        })?;
+        let pseudonym = Pseudonym(Builder::from_random_bytes(random).into_uuid());
+        people.pseudonyms.insert(by_hash, pseudonym);
+        people.clear.insert(pseudonym.0, person.clear.as_str().into());
+        waiting.by_hash.insert(by_hash, pseudonym);
+        waiting.by_pseudonym.insert(pseudonym.0, person);
+        Ok(pseudonym)
     }
 
     fn find(
@@ -143,21 +216,39 @@ impl Vault for SledVault {
         clear: &str,
     ) -> Result<Option<Pseudonym>, JournalError> {
         let by_hash = hashed(&self.0.vault_key, &Self::asked(tenant, kind, clear));
-        Self::lookup(&self.0.live.read(), &by_hash)
+        if let Some(known) = self.0.people.pseudonyms.get(&by_hash) {
+            return Ok(Some(known));
+        }
+        self.lookup(&self.0.people.waiting.lock(), &by_hash)
     }
 
-    fn reveal(&self, pseudonym: Pseudonym) -> Result<Option<String>, JournalError> {
-        Ok(Self::person(&self.0.live.read(), pseudonym)?.map(|person| person.clear))
+    fn reveal(&self, pseudonym: Pseudonym) -> Result<Option<Arc<str>>, JournalError> {
+        let people = &self.0.people;
+        if let Some(clear) = people.clear.get(&pseudonym.0) {
+            return Ok(Some(clear));
+        }
+        // Kept under the lock: a person who is erased meanwhile does not come back into memory.
+        let waiting = people.waiting.lock();
+        let Some(person) = self.person(&waiting, pseudonym)? else { return Ok(None) };
+        let clear: Arc<str> = person.clear.into();
+        people.clear.insert(pseudonym.0, Arc::clone(&clear));
+        Ok(Some(clear))
     }
 
     fn erase(&self, pseudonym: Pseudonym) -> Result<bool, JournalError> {
         self.0.check_poison()?;
-        let _one = self.0.vault_writer.lock();
+        let people = &self.0.people;
+        let mut waiting = people.waiting.lock();
+        let Some(person) = self.person(&waiting, pseudonym)? else { return Ok(false) };
+        let by_hash = hashed(&self.0.vault_key, &person);
+        waiting.by_hash.remove(&by_hash);
+        waiting.by_pseudonym.remove(&pseudonym.0);
+        people.pseudonyms.remove(&by_hash);
+        people.clear.remove(&pseudonym.0);
         let live = self.0.live.read();
-        let Some(person) = Self::person(&live, pseudonym)? else { return Ok(false) };
         let mut batch = sled::Batch::default();
         batch.remove(&key(BY_PSEUDONYM, pseudonym.0.as_bytes()));
-        batch.remove(&hashed(&self.0.vault_key, &person));
+        batch.remove(&by_hash);
         live.vault.apply_batch(batch).map_err(|error| live.error("write", &error))?;
         // Told to be gone, so it must not come back; and a sync that failed here is lost for commits.
         live.make_durable().map_err(|error| self.0.poison(error))?;

@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use super::archive::Archive;
 use super::layout::Layout;
 use super::live::Live;
 use super::options::Options;
-use super::people::KEY_BYTES;
+use super::people::{KEY_BYTES, People};
 use crate::error::JournalError;
 use crate::index::LotIndex;
 
@@ -39,7 +39,7 @@ pub(crate) struct Shared {
     pub(crate) live: RwLock<Arc<Live>>,
     pub(crate) log: RwLock<Log>,
     pub(crate) vault_key: [u8; KEY_BYTES],
-    pub(crate) vault_writer: Mutex<()>,
+    pub(crate) people: People,
     pub(crate) poison: OnceLock<String>,
     pub(crate) _lock: File,
 }
