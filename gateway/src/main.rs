@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use tikv_jemallocator::Jemalloc;
+
+/// A reading is made by a socket's thread and freed by the publisher's: `docs/adr/0014-allocator.md`.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
 fn main() -> ExitCode {
     lotkeeper_gateway::cli::main()
 }

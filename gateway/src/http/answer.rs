@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::auth::Principal;
 use crate::error::{FieldError, Problem};
+use crate::request_id::current;
 use crate::wire::Refusal;
 
 /// 200 with a body.
@@ -21,7 +22,7 @@ pub fn ok(body: &impl Serialize) -> Result<Response, Problem> {
 /// A body as JSON. State changes with every reading, so nothing is kept by caches.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Response, Problem> {
     let bytes = serde_json::to_vec(body).map_err(|error| {
-        tracing::error!(%error, "an answer cannot be written as JSON");
+        tracing::error!(request = current(), %error, "an answer cannot be written as JSON");
         Problem::internal("the answer cannot be written; tell the operator the request id")
     })?;
     let mut response = HttpResponse::new(Body::from(bytes));
@@ -72,7 +73,7 @@ pub fn invalid(faults: Vec<Fault>) -> Problem {
 
 /// The journal or vault could not be read: for the log, not for the caller.
 pub fn unreadable(what: &'static str, error: &JournalError) -> Problem {
-    tracing::error!(what, %error, "storage cannot be read");
+    tracing::error!(request = current(), what, %error, "storage cannot be read");
     Problem::internal(format!("the {what} cannot be read; tell the operator the request id"))
 }
 
@@ -110,6 +111,6 @@ pub fn shorten_detail(text: &str) -> String {
 
 /// The engine answered a command with the answer to another kind: a bug, told as one.
 pub fn unexpected(what: &'static str, answer: &ClaimOutcome) -> Problem {
-    tracing::error!(what, ?answer, "the engine gave another kind of answer");
+    tracing::error!(request = current(), what, ?answer, "the engine gave another kind of answer");
     Problem::internal("the engine gave an answer of another kind; tell the operator the request id")
 }

@@ -106,7 +106,7 @@ pub async fn list(
         Ok(Page { items: walked.items, next_cursor: walked.next_after.map(cursor) })
     });
     let page: Result<Page<EventBody>, Problem> = page.await.map_err(|error| {
-        tracing::error!(%error, "reading the log ended early");
+        tracing::error!(request = crate::request_id::current(), %error, "reading the log ended early");
         Problem::internal("the log cannot be read; tell the operator the request id")
     })?;
     answer::ok(&page?)

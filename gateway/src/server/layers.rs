@@ -21,7 +21,7 @@ use super::{Connection, headers};
 use crate::app::App;
 use crate::auth::Checked;
 use crate::error::{Problem, ProblemCode};
-use crate::request_id;
+use crate::request_id::{self, current};
 
 /// Texts of refusals made by libraries are short; more is not read.
 const REFUSAL_BYTES_MAX: usize = 4_096;
@@ -48,12 +48,14 @@ pub(super) async fn answer(State(app): State<App>, request: Request, next: Next)
         .get::<MatchedPath>()
         .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let host = request.headers().get(header::HOST).cloned();
-    let span = tracing::info_span!("request", %id, method, route);
+    // A span costs more than a route look-up, so it is there for those who look at every request; a failure
+    // names its request by itself.
+    let span = tracing::debug_span!("request", %id, method, route);
     let work = guarded(&app, request, next).instrument(span.clone());
     let mut response = request_id::scope(id.clone(), work).await;
 
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(request_id::HEADER, id);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(request_id::HEADER, value);
     }
     headers::write(response.headers_mut(), host.as_ref());
     let (status, elapsed) = (response.status().as_u16(), began.elapsed());
@@ -63,6 +65,10 @@ pub(super) async fn answer(State(app): State<App>, request: Request, next: Next)
     }
     let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     tracing::debug!(parent: &span, status, elapsed_us, "answered");
+    if status == StatusCode::INTERNAL_SERVER_ERROR.as_u16() {
+        let request = &*id;
+        tracing::error!(request, method, route, elapsed_us, "a request failed");
+    }
     response
 }
 
@@ -140,7 +146,7 @@ async fn handled(app: &App, request: Request, next: Next) -> Response {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
             app.metrics.panicked();
-            tracing::error!(panic = text_of(&*panic), "a handler panicked");
+            tracing::error!(request = current(), panic = text_of(&*panic), "a handler panicked");
             let detail = "a bug in the server; report it with the request id";
             Problem::internal(detail).into_response()
         }
@@ -199,7 +205,12 @@ fn problem(status: StatusCode, text: String) -> Problem {
         StatusCode::UNPROCESSABLE_ENTITY => Problem::validation_failed(text),
         status if status.is_client_error() => Problem::malformed_request(text),
         _ => {
-            tracing::error!(status = status.as_u16(), text, "an answer without a code");
+            tracing::error!(
+                request = current(),
+                status = status.as_u16(),
+                text,
+                "an answer without a code"
+            );
             Problem::internal("a bug in the server; report it with the request id")
         }
     }
