@@ -1,5 +1,6 @@
 //! The command line. Numbers left out take the scenario's own value (see `scenario`).
 
+use crate::encoder::Encoding;
 use crate::scenario::Scenario;
 use clap::Parser;
 use std::path::PathBuf;
@@ -38,6 +39,10 @@ pub struct Options {
     /// Readings in a batch.
     #[arg(long, default_value_t = 100)]
     pub batch: usize,
+
+    /// How batches are written.
+    #[arg(long, value_enum, default_value_t)]
+    pub encoding: Encoding,
 
     /// Batches in flight on each connection; the server stops reading at 64.
     #[arg(long, default_value_t = 32)]

@@ -11,7 +11,8 @@ use crate::app::App;
 use crate::auth::{Access, Principal};
 use crate::error::{self, FieldError, Problem};
 use crate::wire::counts::CountBody;
-use crate::wire::readings::{self, ReadingsAnswer};
+use crate::wire::readings::{self, Parsed, ReadingsAnswer};
+use crate::wire::readings_binary::Message;
 use crate::wire::{Refusal, from_json};
 
 /// What becomes of a batch.
@@ -46,16 +47,43 @@ pub fn send_readings(
         Ok(lot) => lot,
         Err(problem) => return Ok(at_once(batch, Err(problem))),
     };
-    let parsed = match readings::resolve(&lot, source(principal), &message.readings) {
-        Ok(parsed) => parsed,
-        Err(faults) => return Ok(at_once(batch, Err(invalid(faults)))),
+    match readings::resolve(&lot, source(principal), &message.readings) {
+        Ok(parsed) => Ok(send_parsed(app, batch, lot, parsed)),
+        Err(faults) => Ok(at_once(batch, Err(invalid(faults)))),
+    }
+}
+
+/// Reads and sends a batch of readings in the compact form.
+///
+/// # Errors
+/// Not a message of this form: there may be no batch number to answer to.
+pub fn send_binary(
+    app: &App,
+    principal: &Principal,
+    bytes: &[u8],
+) -> Result<InFlight, NotUnderstood> {
+    let message = match Message::read(bytes) {
+        Ok(message) => message,
+        Err(refusal) => return misshapen(0, refusal),
     };
+    let batch = message.batch;
+    let lot = match find(app, principal, message.lot) {
+        Ok(lot) => lot,
+        Err(problem) => return Ok(at_once(batch, Err(problem))),
+    };
+    match message.resolve(&lot, source(principal)) {
+        Ok(parsed) => Ok(send_parsed(app, batch, lot, parsed)),
+        Err(refusal) => misshapen(batch, refusal),
+    }
+}
+
+fn send_parsed(app: &App, batch: u64, lot: LotHandle, parsed: Parsed) -> InFlight {
     let rest = parsed.rest;
     if parsed.readings.is_empty() {
         let lot_seq = lot.view().lot_seq;
-        return Ok(at_once(batch, Ok(rest.nothing_sent(lot_seq))));
+        return at_once(batch, Ok(rest.nothing_sent(lot_seq)));
     }
-    Ok(match app.engine.readings(&lot, parsed.readings) {
+    match app.engine.readings(&lot, parsed.readings) {
         Err(refused) => at_once(batch, Err(refusal_of(&lot, &refused))),
         Ok(done) => async move {
             let answer = match done.await {
@@ -65,7 +93,7 @@ pub fn send_readings(
             Answered { batch, answer }
         }
         .boxed(),
-    })
+    }
 }
 
 /// Reads and sends a count.

@@ -7,7 +7,7 @@ use futures_util::stream::FuturesUnordered;
 use hyper::upgrade::Upgraded;
 use tokio::time::{Instant as Moment, sleep_until};
 
-use super::batch::{Answered, InFlight, NotUnderstood, send_count, send_readings};
+use super::batch::{Answered, InFlight, NotUnderstood, send_binary, send_count, send_readings};
 use super::message::{Head, Reply, TokenMessage};
 use crate::app::App;
 use crate::auth::{Access, Principal};
@@ -94,7 +94,7 @@ impl<'a> Ingest<'a> {
                     Incoming::Gone => return None,
                     Incoming::Broken(close) => Err(close),
                     Incoming::Text(text) => self.receive(socket, text.as_bytes()),
-                    Incoming::Binary(_) => Err(Close::bad_message("binary message; send JSON text")),
+                    Incoming::Binary(bytes) => self.receive_binary(&bytes),
                     Incoming::Control => Ok(()),
                 },
                 () = sleep_until(self.ping_at) => Ok(()),
@@ -137,6 +137,14 @@ impl<'a> Ingest<'a> {
             Ok(batch) => self.in_flight.push(batch),
             Err(NotUnderstood(detail)) => return Err(Close::bad_message(detail)),
         }
+        Ok(())
+    }
+
+    fn receive_binary(&mut self, bytes: &[u8]) -> Result<(), Close> {
+        self.app.metrics.messages_received("ingest", 1, bytes.len() as u64);
+        let sent = send_binary(self.app, &self.principal, bytes);
+        let batch = sent.map_err(|NotUnderstood(detail)| Close::bad_message(detail))?;
+        self.in_flight.push(batch);
         Ok(())
     }
 

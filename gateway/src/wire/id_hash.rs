@@ -9,7 +9,7 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// Bytes of the longest reading id.
-const ID_BYTES_MAX: usize = 128;
+pub(super) const ID_BYTES_MAX: usize = 128;
 
 /// The stable hash of a reading's id; 0, which stands for no id, never comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +19,16 @@ impl IdHash {
     /// Of an id.
     #[must_use]
     pub fn of(id: &str) -> Self {
+        Self::of_bytes(id.as_bytes())
+    }
+
+    /// Of an id's UTF-8 bytes.
+    #[must_use]
+    pub fn of_bytes(id: &[u8]) -> Self {
         const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
         const PRIME: u64 = 0x0000_0100_0000_01b3;
         let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
-        Self(id.bytes().fold(OFFSET_BASIS, mix).max(1))
+        Self(id.iter().copied().fold(OFFSET_BASIS, mix).max(1))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod new_lot;
 pub mod place;
 pub mod pointer;
 pub mod readings;
+pub mod readings_binary;
 pub mod reservation;
 pub mod rules;
 pub mod slot;

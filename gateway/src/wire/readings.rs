@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use lotkeeper_actors::{LotHandle, ReadingsDone, SlotReading};
+use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::limits::READINGS_PER_BATCH_MAX;
 use lotkeeper_engine::slot::{Reading, Source};
 use lotkeeper_engine::spec::Fault;
@@ -163,11 +164,7 @@ pub fn resolve(
     batch: &Readings<'_>,
 ) -> Result<Parsed, Vec<Fault>> {
     check(batch)?;
-    let missing = match lot.view().slots.is_empty() {
-        true => ReadingRefusal::LotNotBayed,
-        false => ReadingRefusal::SlotNotFound,
-    };
-    Ok(sort_out(batch, source, missing, |slot| lot.slot(slot)))
+    Ok(sort_out(batch, source, missing(lot), |slot| lot.slot(slot)))
 }
 
 fn check(batch: &Readings<'_>) -> Result<(), Vec<Fault>> {
@@ -200,25 +197,57 @@ fn sort_out(
     batch: &Readings<'_>,
     source: Source,
     missing: ReadingRefusal,
-    find: impl Fn(&str) -> Option<lotkeeper_engine::ids::SlotIndex>,
+    find: impl Fn(&str) -> Option<SlotIndex>,
 ) -> Parsed {
-    let mut readings = Vec::with_capacity(batch.kept.len());
-    let mut rest = Rest::default();
-    for (index, reading) in (0..).zip(&batch.kept) {
-        let Some(slot) = find(&reading.slot) else {
+    let mut sorter = Sorter::new(batch.kept.len(), missing);
+    for reading in &batch.kept {
+        sorter.take(find(&reading.slot), || reading.to_domain(source));
+    }
+    sorter.parsed
+}
+
+/// Parts the readings that can be sent from those of slots the lot does not have.
+pub(super) struct Sorter {
+    pub(super) parsed: Parsed,
+    missing: ReadingRefusal,
+    index: u32,
+}
+
+impl Sorter {
+    pub(super) fn of(lot: &LotHandle, count: usize) -> Self {
+        Self::new(count, missing(lot))
+    }
+
+    fn new(count: usize, missing: ReadingRefusal) -> Self {
+        let parsed = Parsed { readings: Vec::with_capacity(count), rest: Rest::default() };
+        Self { parsed, missing, index: 0 }
+    }
+
+    /// The next reading of the batch.
+    pub(super) fn take(&mut self, slot: Option<SlotIndex>, reading: impl FnOnce() -> Reading) {
+        let (index, rest) = (self.index, &mut self.parsed.rest);
+        self.index += 1;
+        let Some(slot) = slot else {
             if rest.refused.is_empty() {
                 // Until now every reading was sent, so the positions are the indices.
                 rest.positions.extend(0..index);
             }
-            rest.refused.push(RefusedReading { index, code: missing });
-            continue;
+            rest.refused.push(RefusedReading { index, code: self.missing });
+            return;
         };
         if !rest.refused.is_empty() {
             rest.positions.push(index);
         }
-        readings.push(SlotReading { slot, reading: reading.to_domain(source) });
+        self.parsed.readings.push(SlotReading { slot, reading: reading() });
     }
-    Parsed { readings, rest }
+}
+
+/// Why a reading of an unknown slot is refused.
+fn missing(lot: &LotHandle) -> ReadingRefusal {
+    match lot.view().slots.is_empty() {
+        true => ReadingRefusal::LotNotBayed,
+        false => ReadingRefusal::SlotNotFound,
+    }
 }
 
 impl WireReading<'_> {
@@ -281,7 +310,6 @@ impl Rest {
 #[cfg(test)]
 mod tests {
     use lotkeeper_actors::Refused;
-    use lotkeeper_engine::ids::SlotIndex;
     use lotkeeper_engine::slot::Rejection;
     use lotkeeper_engine::time::Timestamp;
 

@@ -97,6 +97,8 @@ pub struct SlotBody<'a> {
     pub id: Uuid,
     /// Unique in the lot.
     pub code: &'a str,
+    /// Its place among the slots of its lot, from 0; never changes. Names it in binary ingest.
+    pub number: u16,
     /// Code of its zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<&'a str>,
@@ -148,6 +150,7 @@ impl<'a> SlotBody<'a> {
         Some(Self {
             id: attributes.id.0,
             code: &attributes.code,
+            number: slot.0,
             zone: zone_code(spec, attributes),
             size: attributes.size.into(),
             features: feature_names(spec, attributes),

@@ -5,7 +5,7 @@
 //! with rising `observed_at` and sequence; a batch without an answer leaves its slots `Unsure`, never assumed.
 
 use crate::clock::{Clock, MICROS_PER_SECOND, Pace};
-use crate::encoder::BatchEncoder;
+use crate::encoder::{BatchEncoder, Encoding};
 use crate::fleet::Fleet;
 use crate::model::{Portion, ShardModel};
 use crate::progress::Gauges;
@@ -38,6 +38,7 @@ pub struct Sensors {
     pub fleet: Arc<Fleet>,
     pub models: Vec<ShardModel>,
     pub batch: usize,
+    pub encoding: Encoding,
     pub in_flight_max: usize,
     /// Batches at fixed times; as fast as acks leave room when there is none.
     pub pace: Option<Pace>,
@@ -108,7 +109,7 @@ impl Sending {
     fn new(sensors: Sensors) -> Self {
         let places = sensors.in_flight_max;
         Self {
-            encoder: BatchEncoder::new(sensors.fleet.slots_per_lot),
+            encoder: BatchEncoder::new(sensors.encoding, sensors.fleet.slots_per_lot),
             flights: vec![None; places],
             free: (0..places).rev().collect(),
             rounds: 0,
@@ -201,11 +202,11 @@ impl Sending {
         let portion = model.take(self.sensors.batch);
         let observed_us = due_us.max(self.last_observed_us + 1);
         let lot = &self.sensors.fleet.lots[model.shard.lot].code;
-        let (text, last_us) = self.encoder.encode(batch, lot, model, portion, observed_us);
+        let (message, last_us) = self.encoder.encode(batch, lot, model, portion, observed_us);
         self.last_observed_us = last_us;
         self.flights[place] = Some(Flight { batch, model: index, portion, due_us });
         self.recorder.attempt();
-        Message::Text(text)
+        message
     }
 
     /// Takes a message and those that came with it, so that the answer to many acks is one write.

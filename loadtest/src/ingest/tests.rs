@@ -19,6 +19,7 @@ fn sending(in_flight_max: usize) -> Sending {
         fleet,
         models: models.collect(),
         batch: 4,
+        encoding: Encoding::Json,
         in_flight_max,
         pace: None,
         gauges: Arc::default(),

@@ -62,6 +62,7 @@ struct Parameters {
     slots_per_lot: usize,
     ingest_connections: usize,
     batch: usize,
+    encoding: &'static str,
     in_flight: usize,
     /// Full speed when there is none.
     rate_per_second: Option<f64>,
@@ -188,6 +189,7 @@ impl Parameters {
             slots_per_lot: plan.slots,
             ingest_connections: plan.ingest_connections,
             batch: plan.batch,
+            encoding: plan.encoding.name(),
             in_flight: plan.in_flight,
             rate_per_second: plan.rate,
             bookers: plan.bookers,

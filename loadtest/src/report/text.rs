@@ -21,12 +21,13 @@ impl Report {
         };
         writeln!(
             f,
-            "lotkeeper-load {}: {} lots of {} slots; {} sensors' sockets (batches of {}, {} in flight, {speed}), \
+            "lotkeeper-load {}: {} lots of {} slots; {} sensors' sockets ({} batches of {}, {} in flight, {speed}), \
              {} bookers, {} subscribers, {} reads/s; seed {}",
             self.scenario,
             p.lots,
             p.slots_per_lot,
             p.ingest_connections,
+            p.encoding,
             p.batch,
             p.in_flight,
             p.bookers,

@@ -115,6 +115,7 @@ impl Crew {
                 fleet: Arc::clone(&stage.fleet),
                 models: shards.into_iter().map(|s| ShardModel::new(s, plan.seed)).collect(),
                 batch: plan.batch,
+                encoding: plan.encoding,
                 in_flight_max: plan.in_flight,
                 pace: batches_per_second.map(|rate| Pace::new(stage.began_us, rate)),
                 gauges: Arc::clone(&stage.gauges),

@@ -12,7 +12,7 @@ mod standard;
 pub use runner::{Sample, run};
 
 use crate::booker::Mix;
-use crate::encoder::READINGS_PER_BATCH_MAX;
+use crate::encoder::{Encoding, READINGS_PER_BATCH_MAX};
 use crate::error::LoadError;
 use crate::options::Options;
 use std::time::Duration;
@@ -102,6 +102,7 @@ pub struct Plan {
     pub slots: usize,
     pub ingest_connections: usize,
     pub batch: usize,
+    pub encoding: Encoding,
     pub in_flight: usize,
     /// Readings per second over all connections; full speed when there is none.
     pub rate: Option<f64>,
@@ -127,6 +128,7 @@ impl Plan {
             slots: options.slots,
             ingest_connections: options.ingest_connections.unwrap_or(profile.ingest_connections),
             batch: options.batch,
+            encoding: options.encoding,
             in_flight: options.in_flight,
             rate: options.rate,
             bookers: options.bookers.unwrap_or(profile.bookers),
