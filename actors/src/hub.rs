@@ -26,6 +26,11 @@ impl Watcher {
         }
     }
 
+    /// Forgets changes up to now: the caller is about to look at its rings without having waited.
+    pub fn seen(&self) {
+        self.dirty.store(false, Ordering::Release);
+    }
+
     /// Wakes the connection for another reason than a change.
     pub fn wake(&self) {
         if !self.dirty.swap(true, Ordering::AcqRel) {
@@ -62,8 +67,10 @@ impl Watchers {
         self.number.store(list.len(), Ordering::Release);
     }
 
-    fn any(&self) -> bool {
-        self.number.load(Ordering::Acquire) > 0
+    /// How many there are; connections that ended a moment ago may still count.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.number.load(Ordering::Acquire)
     }
 
     fn wake(&self) {
@@ -91,7 +98,7 @@ pub(crate) struct Hub {
 impl Hub {
     pub fn touch(&self, lot: &LotHandle) {
         let watchers = lot.watchers();
-        if watchers.any() && !watchers.queued.swap(true, Ordering::AcqRel) {
+        if watchers.count() > 0 && !watchers.queued.swap(true, Ordering::AcqRel) {
             self.changed.push(lot.clone());
         }
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use lotkeeper_actors::{Clock, Engine, StartError};
 use lotkeeper_storage::{Journal, JournalError, Recovery, SledJournal};
 use prometheus::Registry;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -24,6 +24,9 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::server;
 
+/// Connections that wait to be accepted. The system cuts it to its own bound (`net.core.somaxconn`, 4,096);
+/// whoever finds the queue full after a restart comes back after seconds, again and again.
+const LISTEN_QUEUE: u32 = 4_096;
 /// The engine's own time to drain after the last connection.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -123,12 +126,23 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
 
     let listen = config.server.listen;
     let cannot = |cause| ServeError::Listen { listen, cause };
-    let listener = TcpListener::bind(listen).await.map_err(cannot)?;
+    let listener = listener(listen).map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
     let app = App::new(engine, auth, Arc::new(config), metrics);
     let server = tokio::spawn(server::run(listener, app.clone()));
     tracing::info!(%address, version = app.build.version, build = app.build.assets, "serving");
     Ok(Running { app, address, server })
+}
+
+fn listener(listen: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match listen {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // As the library's own `bind` does, so that a restart finds its port free.
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    socket.listen(LISTEN_QUEUE)
 }
 
 /// Serves until a signal, then ends in order.

@@ -87,7 +87,11 @@ async fn accept(listener: &TcpListener, app: &App, router: &Router) {
     let mut pace = Pace::new(app.config.server.accept_per_second, Instant::now());
     loop {
         let next = async {
-            tokio::time::sleep(pace.wait(Instant::now())).await;
+            let wait = pace.wait(Instant::now());
+            // Even a sleep of nothing lasts until the timer's next step, which is a millisecond.
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
             // The semaphore is never closed.
             let permit = Arc::clone(&places).acquire_owned().await.ok()?;
             Some((permit, listener.accept().await))

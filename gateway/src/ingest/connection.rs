@@ -16,6 +16,8 @@ use crate::ws::close::Close;
 use crate::ws::entry::Entry;
 use crate::ws::socket::{Incoming, Socket};
 
+/// A batch of a hundred readings as JSON in one read, or a dozen in the compact form.
+const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// Pings without an answer that end the connection.
 const MISSED_PONGS_MAX: u32 = 2;
 
@@ -29,7 +31,8 @@ pub async fn serve(app: App, connection: Upgraded, entry: Entry) {
 async fn talk(app: App, connection: Upgraded, entry: Entry) {
     let _open = app.metrics.websocket_opened("ingest");
     let patience = app.config.stream.first_message;
-    let mut socket = Socket::new(connection, app.config.ingest.message_bytes_max).await;
+    let mut socket =
+        Socket::new(connection, app.config.ingest.message_bytes_max, READ_BUFFER_BYTES).await;
     let close = match entry.settle(&app, &mut socket, patience).await {
         Ok(principal) => match principal.require(Access::Device) {
             Ok(()) => Ingest::new(&app, principal).run(&mut socket).await,

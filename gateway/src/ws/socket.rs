@@ -20,10 +20,10 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use super::close::Close;
 use super::frame;
 
-/// Read buffer of a connection; the default of 128 KiB would be most of an idle socket's memory.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
-/// A send buffer that grew past this for a snapshot is given back.
-const KEPT_BUFFER_BYTES: usize = 16 * 1024;
+/// What the library's own answers to pings and closes may take, and what is read off at the end in one go.
+const CONTROL_BUFFER_BYTES: usize = 1024;
+/// A send buffer that grew past this is given back: most sockets are silent most of the time.
+const KEPT_BUFFER_BYTES: usize = 512;
 /// A client that takes nothing for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the other end has to take our last words.
@@ -53,13 +53,17 @@ pub enum Incoming {
 }
 
 impl Socket {
-    /// After the handshake.
-    pub async fn new(connection: Upgraded, message_bytes_max: usize) -> Self {
+    /// After the handshake. The read buffer is there for as long as the socket is.
+    pub async fn new(
+        connection: Upgraded,
+        message_bytes_max: usize,
+        read_buffer_bytes: usize,
+    ) -> Self {
         let (read, writer) = tokio::io::split(TokioIo::new(connection));
         let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
+            .read_buffer_size(read_buffer_bytes)
             .write_buffer_size(0)
-            .max_write_buffer_size(READ_BUFFER_BYTES)
+            .max_write_buffer_size(CONTROL_BUFFER_BYTES)
             .max_message_size(Some(message_bytes_max))
             .max_frame_size(Some(message_bytes_max));
         let tap = Tap { read, captured: Vec::new() };
@@ -130,7 +134,7 @@ impl Socket {
     /// Takes what the client still sends: closing with bytes unread would reset the connection, and a
     /// reset drops our reason before it is read.
     async fn read_to_the_end(&mut self) {
-        let mut unread = [0; READ_BUFFER_BYTES];
+        let mut unread = [0; CONTROL_BUFFER_BYTES];
         let tap = self.reader.get_mut();
         while tap.read.read(&mut unread).await.is_ok_and(|bytes| bytes > 0) {}
     }
