@@ -79,14 +79,19 @@ impl Shared {
         }
     }
 
+    /// Permits of a batch. One that is larger than there are permits takes all of them and is alone.
+    pub fn permits(&self, records: usize) -> u32 {
+        u32::try_from(records.min(self.options.permits_records)).unwrap_or(u32::MAX)
+    }
+
     pub fn admit(&self, records: usize) -> Result<OwnedSemaphorePermit, CommandError> {
         self.ready().map_err(|not_ready| match not_ready {
             NotReady::ShuttingDown => CommandError::ShuttingDown,
             NotReady::JournalFailed => CommandError::OutcomeUnknown,
             NotReady::StorageFull => CommandError::StorageFull,
         })?;
-        let records = u32::try_from(records).unwrap_or(u32::MAX);
-        Arc::clone(&self.admission).try_acquire_many_owned(records).map_err(|_| {
+        let permits = self.permits(records);
+        Arc::clone(&self.admission).try_acquire_many_owned(permits).map_err(|_| {
             self.metrics.shed();
             CommandError::Overloaded
         })

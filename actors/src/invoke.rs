@@ -176,8 +176,8 @@ impl Engine {
                     return Ok(total);
                 }
                 actor_is_back(&shared, &mut restarts).await?;
-                let records = u32::try_from(round.lost.len()).unwrap_or(u32::MAX);
-                let permit = Arc::clone(&shared.admission).acquire_many_owned(records).await.ok();
+                let permits = shared.permits(round.lost.len());
+                let permit = Arc::clone(&shared.admission).acquire_many_owned(permits).await.ok();
                 (batch, answered) = ReadingBatch::new(round.lost.len() + 1, permit);
                 let again = round.lost.iter().filter_map(|index| {
                     readings.get(*index as usize).map(|reading| (*index, reading))

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel;
 use lotkeeper_engine::ids::LotKey;
+use lotkeeper_engine::limits::READINGS_PER_BATCH_MAX;
 use lotkeeper_storage::{Journal, Record, Recovery};
 use parking_lot::Mutex;
 use ractor::ActorRef;
@@ -40,7 +41,9 @@ impl Engine {
         options: Options,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
-        let places = options.permits_records + RESERVE_RECORDS + OWN_PLACES;
+        // A batch larger than all permits is in flight alone.
+        let in_flight_max = options.permits_records.max(READINGS_PER_BATCH_MAX);
+        let places = in_flight_max + RESERVE_RECORDS + OWN_PLACES;
         let (writer_tx, writer_rx) = channel::bounded(places);
         let shared = Arc::new(Shared {
             clock: clock.clone(),

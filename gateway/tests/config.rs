@@ -108,7 +108,7 @@ fn wrong_values_name_key_value_and_remedy() {
         ),
         ("[server]\nconnections_max = 0", "server.connections_max = 0 is not between 1 and"),
         ("[server]\nbody_bytes_max = 5", "server.body_bytes_max = 5 is not between 1024 and"),
-        ("[engine]\npermits_records = 9999", "engine.permits_records = 9999 is not between 10000"),
+        ("[engine]\npermits_records = 0", "engine.permits_records = 0 is not between 1 and"),
         ("[rules]\nhold_seconds = 86401", "rules.hold_seconds = 86401 is not between 1 and 86400"),
         ("[storage]\ndata = \" \"", "names no directory"),
         ("[storage]\nrotate_bytes = 1", "storage.rotate_bytes = 1 is less than 16777216"),

@@ -82,8 +82,7 @@ pub(super) fn check(raw: RawConfig, origins: &Origins) -> Result<Config, ConfigE
             permits_records: origins.number(
                 "engine.permits_records",
                 raw.engine.permits_records,
-                // A batch must be able to get its permits.
-                (i64::try_from(limits::READINGS_PER_BATCH_MAX).unwrap_or(MANY), 16_777_216),
+                (1, 16_777_216),
             )?,
             commit_records_max: origins.number(
                 "engine.commit_records_max",
