@@ -3,6 +3,7 @@
 //! Readings carry this time as `observed_at` and changes echo it, so a latency is a difference of two
 //! readings of one clock even where the machine's wall clock is being set.
 
+pub use crate::pace::Pace;
 use jiff::Timestamp;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -58,41 +59,6 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
     u64::try_from(instant.as_microsecond()).ok()
 }
 
-/// The times at which work is due at a fixed rate, whether or not it could be done then: latency counted
-/// from here has no coordinated omission.
-#[derive(Clone, Debug)]
-pub struct Pace {
-    first_us: u64,
-    interval_ns: u64,
-    taken: u64,
-}
-
-impl Pace {
-    /// `per_second` turns from `first_us` on; a rate of nought never is due.
-    pub fn new(first_us: u64, per_second: f64) -> Self {
-        let interval_ns = match per_second > 0.0 {
-            true => (1e9 / per_second) as u64,
-            false => u64::MAX,
-        };
-        Self { first_us, interval_ns: interval_ns.max(1), taken: 0 }
-    }
-
-    /// When the next turn is due.
-    pub fn next_due_us(&self) -> u64 {
-        let ahead_us = u128::from(self.interval_ns) * u128::from(self.taken) / 1_000;
-        self.first_us.saturating_add(u64::try_from(ahead_us).unwrap_or(u64::MAX))
-    }
-
-    /// Takes the next turn if it is due, and says when it should have begun.
-    pub fn take(&mut self, now_us: u64) -> Option<u64> {
-        let due_us = self.next_due_us();
-        (due_us <= now_us).then(|| {
-            self.taken += 1;
-            due_us
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,16 +72,6 @@ mod tests {
         }
         assert_eq!(parse_rfc3339("2026-03-01T09:00:00Z"), Some(1_772_355_600_000_000));
         assert_eq!(parse_rfc3339("yesterday"), None);
-    }
-
-    #[test]
-    fn a_pace_that_fell_behind_keeps_the_intended_times() {
-        let mut pace = Pace::new(1_000, 1_000_000.0 / 250.0);
-        assert_eq!(pace.take(999), None);
-        let late_us = 1_700;
-        let due: Vec<u64> = std::iter::from_fn(|| pace.take(late_us)).collect();
-        assert_eq!(due, [1_000, 1_250, 1_500]);
-        assert_eq!(pace.next_due_us(), 1_750);
     }
 
     #[test]

@@ -3,22 +3,27 @@
 //! Exit codes: 0 when every check passed, 1 when one failed or the run could not be made, 2 for wrong usage.
 //! Deliberately absent: any knowledge of the server's inside. Everything goes over its sockets, as users' work does.
 
+mod alarm;
 mod audit;
 mod booker;
 mod clock;
+mod drift;
 mod encoder;
 mod error;
 mod fleet;
 mod http;
 mod ingest;
+mod limit;
 mod machine;
 mod model;
 mod options;
+mod pace;
 mod progress;
 mod reader;
 mod recorder;
 mod report;
 mod scenario;
+mod series;
 mod server;
 mod socket;
 mod subscriber;
@@ -58,6 +63,9 @@ fn run(options: &Options) -> Result<Report, LoadError> {
     print!("{report}");
     if let Some(path) = &options.json {
         report.write_json(path)?;
+    }
+    if let Some(path) = &options.html {
+        report.write_html(path)?;
     }
     Ok(report)
 }

@@ -1,7 +1,9 @@
 //! The command line. Numbers left out take the scenario's own value (see `scenario`).
 
 use crate::encoder::Encoding;
-use crate::scenario::Scenario;
+use crate::limit::Limit;
+use crate::pace::Arrivals;
+use crate::scenario::{Contention, Scenario, SlotsAsked};
 use clap::Parser;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,17 +14,25 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(name = "lotkeeper-load", version, max_term_width = 100)]
 pub struct Options {
-    /// What to play: standard, ingest or book.
+    /// What to play: standard, ingest, book, mixed, spike or soak.
     #[arg(default_value = "standard", value_parser = Scenario::parse)]
     pub scenario: Scenario,
 
-    /// Measured time, e.g. 10s, 500ms, 2m.
-    #[arg(long, default_value = "10s", value_parser = parse_duration)]
-    pub duration: Duration,
+    /// Measured time, e.g. 10s, 500ms, 2m; 10s when left out, 30s for spike, 1h for soak.
+    #[arg(long, value_parser = parse_duration)]
+    pub duration: Option<Duration>,
 
     /// Time under load before measuring begins.
     #[arg(long, default_value = "2s", value_parser = parse_duration)]
     pub warm_up: Duration,
+
+    /// Rates climb to their target in so long from the start; the warm-up lasts at least as long.
+    #[arg(long, default_value = "0s", value_parser = parse_duration)]
+    pub ramp: Duration,
+
+    /// How arrivals at fixed rates lie between each other.
+    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
+    pub arrivals: Arrivals,
 
     /// Lots to create.
     #[arg(long, default_value_t = 100)]
@@ -56,6 +66,22 @@ pub struct Options {
     #[arg(long)]
     pub bookers: Option<usize>,
 
+    /// Bookings per second, begun at fixed times by whichever connection is free; full speed when left out.
+    #[arg(long)]
+    pub booking_rate: Option<f64>,
+
+    /// Ask for a given slot, for any slot of a lot, or both in turn.
+    #[arg(long, value_enum)]
+    pub slots_asked: Option<SlotsAsked>,
+
+    /// Wishes that nobody else has, that everybody has, or both.
+    #[arg(long, value_enum)]
+    pub contention: Option<Contention>,
+
+    /// Of a hundred bookings, those followed by a confirm or cancel; none for given, spread slots.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub change_percent: Option<u32>,
+
     /// Websockets that watch.
     #[arg(long)]
     pub subscribers: Option<usize>,
@@ -68,6 +94,22 @@ pub struct Options {
     #[arg(long)]
     pub read_rate: Option<f64>,
 
+    /// How many times the base rates a spike has.
+    #[arg(long)]
+    pub spike_factor: Option<f64>,
+
+    /// How long a spike lasts; a fifth of the duration when left out.
+    #[arg(long, value_parser = parse_duration)]
+    pub spike_duration: Option<Duration>,
+
+    /// How much worse latency and memory of a soak may be in its last quarter than in its first, in percent.
+    #[arg(long)]
+    pub drift_percent: Option<f64>,
+
+    /// What must hold, as in p99=20ms, booking.p99=5ms, readings.rate=400000, errors=0.1%, server.rss=1300MiB.
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = Limit::parse)]
+    pub limits: Vec<Limit>,
+
     /// Makes two runs send the same.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -79,6 +121,10 @@ pub struct Options {
     /// Writes the report as JSON as well.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+
+    /// Writes the report as one page that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 
     /// Uses a running server on this machine instead of an own one.
     #[arg(long)]
@@ -147,16 +193,15 @@ mod tests {
     }
 
     #[test]
-    fn without_arguments_the_standard_scenario_runs_for_ten_seconds() {
+    fn without_arguments_the_standard_scenario_is_played_on_an_own_server() {
         let options = Options::try_parse_from(["lotkeeper-load"]).unwrap();
-        assert_eq!(options.scenario, Scenario::Standard);
-        assert_eq!(options.duration, Duration::from_secs(10));
+        assert_eq!((options.scenario, options.duration), (Scenario::Standard, None));
         assert_eq!((options.lots, options.slots, options.url), (100, 100, None));
     }
 
     #[test]
     fn a_scenario_that_is_only_reserved_is_wrong_usage_that_lists_the_others() {
-        let reserved = ["mixed", "fanout", "idle", "storm", "spike", "soak", "compare"];
+        let reserved = ["fanout", "idle", "storm", "compare"];
         let names = reserved.map(|name| (name, "reserved")).into_iter();
         for (name, why) in names.chain([("nonsense", "no such scenario")]) {
             let error = Options::try_parse_from(["lotkeeper-load", name]).unwrap_err();
@@ -164,6 +209,14 @@ mod tests {
             let said = error.to_string();
             assert!(said.contains(why) && said.contains("standard, ingest, book"), "{said}");
         }
+    }
+
+    #[test]
+    fn a_wrong_limit_is_wrong_usage_that_lists_the_known_ones() {
+        let line = ["lotkeeper-load", "--limit", "p99=20ms", "--limit", "speed=1"];
+        let error = Options::try_parse_from(line).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("readings.rate"), "{error}");
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! A reader: availability and single slots at fixed times, on one connection. Checks on the way what the
-//! contract promises of every read: what any client was told is shown by the next read of any client.
+//! A reader: availability and single slots at fixed times, on one connection of a pool. Checks on the way
+//! what the contract promises of every read: what any client was told is shown by the next read of any client.
 
-use crate::clock::{Clock, Pace};
+use crate::alarm::Alarm;
+use crate::clock::Clock;
 use crate::fleet::{Fleet, slot_code};
 use crate::http::{Answer, HttpClient};
+use crate::pace::SharedPace;
 use crate::recorder::{Measure, Recorder, Tally, Window};
 use crate::verify::{Check, READS_ARE_FRESH};
 use crate::wire::Availability;
@@ -15,11 +17,13 @@ use std::sync::Arc;
 /// A reader before it reads.
 #[derive(Debug)]
 pub struct Reader {
+    pub number: usize,
     pub client: HttpClient,
     pub clock: Clock,
     pub window: Window,
     pub fleet: Arc<Fleet>,
-    pub pace: Pace,
+    /// The pool's.
+    pub pace: SharedPace,
     pub seed: u64,
 }
 
@@ -41,22 +45,18 @@ impl Reader {
     pub async fn run(mut self) -> Read {
         let recorder = Recorder::new(self.window);
         let mut read = Read { recorder, fresh: Check::new(READS_ARE_FRESH, "reads") };
-        let mut rng = SmallRng::seed_from_u64(self.seed);
-        loop {
-            let next_us = self.pace.next_due_us().min(self.window.to_us);
-            self.clock.sleep_until(next_us).await;
-            let now_us = self.clock.now_us();
-            if now_us >= self.window.to_us {
-                return read;
-            }
-            if let Some(due_us) = self.pace.take(now_us) {
-                let lot = rng.random_range(0..self.fleet.lots.len());
-                let slot = rng.random_range(0..self.fleet.slots_per_lot * 2);
-                // Half of the reads are of the lot, half of one of its slots.
-                let slot = (slot < self.fleet.slots_per_lot).then_some(slot);
-                self.read(&mut read, lot, slot, due_us).await;
-            }
+        let mut rng = SmallRng::seed_from_u64(self.seed ^ (self.number as u64) << 32);
+        let (end_us, alarm) = (self.window.to_us, Alarm::new(self.clock));
+        while self.clock.now_us() < end_us {
+            let Some(due_us) = self.pace.take_before(end_us) else { break };
+            alarm.until(due_us).await;
+            let lot = rng.random_range(0..self.fleet.lots.len());
+            let slot = rng.random_range(0..self.fleet.slots_per_lot * 2);
+            // Half of the reads are of the lot, half of one of its slots.
+            let slot = (slot < self.fleet.slots_per_lot).then_some(slot);
+            self.read(&mut read, lot, slot, due_us).await;
         }
+        read
     }
 
     async fn read(&mut self, read: &mut Read, lot: usize, slot: Option<usize>, due_us: u64) {

@@ -3,6 +3,7 @@
 //! Each task owns a recorder and they are merged at the end: nothing is shared while the clock runs.
 //! Latencies belong to the window in which the work was *due*; counts to the one in which the answer came.
 
+use crate::series::Series;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 
@@ -43,6 +44,17 @@ impl Measure {
             Self::Read => "read",
         }
     }
+
+    /// As limits and the JSON name it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::IngestAck => "ingest_ack",
+            Self::Booking => "booking",
+            Self::BookingChange => "booking_change",
+            Self::SensorToSubscriber => "sensor_to_subscriber",
+            Self::Read => "read",
+        }
+    }
 }
 
 /// Something that is counted inside the window.
@@ -62,8 +74,26 @@ pub enum Tally {
     Reads,
 }
 
+impl Tally {
+    /// All, in the report's order.
+    pub const ALL: [Self; TALLIES] =
+        [Self::Readings, Self::Granted, Self::Conflicts, Self::Changed, Self::Entries, Self::Reads];
+
+    /// As limits and the JSON name it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Readings => "readings",
+            Self::Granted => "bookings_granted",
+            Self::Conflicts => "bookings_refused",
+            Self::Changed => "bookings_changed",
+            Self::Entries => "stream_entries",
+            Self::Reads => "reads",
+        }
+    }
+}
+
 /// How many tallies there are.
-const TALLIES: usize = Tally::Reads as usize + 1;
+pub const TALLIES: usize = Tally::Reads as usize + 1;
 
 /// The measured stretch of a run, in microseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +119,10 @@ pub struct Recorder {
     /// Made at the first use: one is a few hundred kilobytes.
     latency: [Option<Histogram<u64>>; Measure::ALL.len()],
     tally: [[u64; PARTS]; TALLIES],
+    series: Series,
     errors: BTreeMap<String, u64>,
+    /// Arrivals of an open loop that were due and never began, by what they were.
+    unstarted: BTreeMap<&'static str, u64>,
     /// Attempts of any kind over the whole run: what the share of errors is a share of.
     operations: u64,
 }
@@ -101,13 +134,16 @@ impl Recorder {
             window,
             latency: Default::default(),
             tally: [[0; PARTS]; TALLIES],
+            series: Series::new(window),
             errors: BTreeMap::new(),
+            unstarted: BTreeMap::new(),
             operations: 0,
         }
     }
 
     /// One operation from when it was due to when it was done.
     pub fn latency(&mut self, measure: Measure, due_us: u64, done_us: u64) {
+        self.series.latency(measure, due_us, done_us.saturating_sub(due_us));
         if self.window.part(due_us).is_none() {
             return;
         }
@@ -120,6 +156,7 @@ impl Recorder {
 
     /// So many things that happened at that instant.
     pub fn count(&mut self, tally: Tally, how_many: u64, at_us: u64) {
+        self.series.count(tally, how_many, at_us);
         if let Some(part) = self.window.part(at_us) {
             self.tally[tally as usize][part] += how_many;
         }
@@ -133,6 +170,13 @@ impl Recorder {
     /// An attempt that failed.
     pub fn error(&mut self, code: impl Into<String>) {
         *self.errors.entry(code.into()).or_default() += 1;
+    }
+
+    /// Arrivals that were due and that nobody was free to begin.
+    pub fn unstarted(&mut self, what: &'static str, how_many: u64) {
+        if how_many > 0 {
+            *self.unstarted.entry(what).or_default() += how_many;
+        }
     }
 
     /// Takes in what another task measured.
@@ -152,6 +196,10 @@ impl Recorder {
         for (code, times) in &other.errors {
             *self.errors.entry(code.clone()).or_default() += times;
         }
+        for (what, times) in &other.unstarted {
+            self.unstarted(what, *times);
+        }
+        self.series.merge(&other.series);
         self.operations += other.operations;
     }
 
@@ -173,6 +221,16 @@ impl Recorder {
     /// Errors by code.
     pub fn errors(&self) -> &BTreeMap<String, u64> {
         &self.errors
+    }
+
+    /// Arrivals that never began, by what they were.
+    pub fn all_unstarted(&self) -> &BTreeMap<&'static str, u64> {
+        &self.unstarted
+    }
+
+    /// The whole run over time.
+    pub fn series(&self) -> &Series {
+        &self.series
     }
 
     /// Attempts over the whole run.

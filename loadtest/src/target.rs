@@ -60,6 +60,11 @@ impl Target {
         }
     }
 
+    /// How many different tokens a role has.
+    pub fn people(&self, role: Role) -> usize {
+        self.tokens[&role].len()
+    }
+
     /// The token of the `nth` of a role, going round when there are fewer.
     pub fn token(&self, role: Role, nth: usize) -> &str {
         let tokens = &self.tokens[&role];

@@ -10,6 +10,8 @@ const CLIENT_SHARE_MAX: f64 = 0.8;
 const OTHERS_SHARE_MAX: f64 = 0.1;
 /// Share of attempts that may fail.
 const ERROR_SHARE_MAX: f64 = 0.001;
+/// Share of attempts that may be due and not begun: what was due in the last moment.
+const UNSTARTED_SHARE_MAX: f64 = 0.001;
 /// Samples for a p99.9 that rests on ten of them.
 const SAMPLES_FOR_P999_MIN: u64 = 10_000;
 /// The first part of the window against the mean of the rest.
@@ -42,6 +44,12 @@ pub enum Warning {
     SubscribersLagged { times: u64 },
     #[error("{dir} lies in memory, where a sync costs nothing: give a --data-parent on a disk")]
     DataInMemory { dir: String },
+    #[error(
+        "{arrivals} {what} were due and never began, because every connection was busy: give more connections or a lower rate"
+    )]
+    NotStarted { what: &'static str, arrivals: u64 },
+    #[error("{seconds:.0} s are too short to see drift; give a --duration of a minute or more")]
+    DriftNotJudged { seconds: f64 },
     #[error("built without optimisation: use `cargo run --release`")]
     DebugBuild,
 }
@@ -62,6 +70,10 @@ pub struct Evidence<'a> {
     pub client_cores_used: f64,
     pub other_cores_used: f64,
     pub lags: u64,
+    /// The rate changes on purpose, so a slow beginning says nothing.
+    pub has_spike: bool,
+    /// The run was to show drift and was too short for it.
+    pub drift_unjudged: bool,
     /// The data directory, when it lies in memory.
     pub dir_in_memory: Option<&'a str>,
     pub is_debug_build: bool,
@@ -88,7 +100,19 @@ pub fn find(evidence: &Evidence<'_>) -> Vec<Warning> {
     if errors as f64 > ERROR_SHARE_MAX * operations as f64 {
         warnings.push(Warning::ManyErrors { errors, operations });
     }
-    for (what, tally) in [("readings", Tally::Readings), ("bookings", Tally::Granted)] {
+    for (what, arrivals) in recorder.all_unstarted() {
+        if *arrivals as f64 > UNSTARTED_SHARE_MAX * operations as f64 {
+            warnings.push(Warning::NotStarted { what, arrivals: *arrivals });
+        }
+    }
+    if evidence.drift_unjudged {
+        warnings.push(Warning::DriftNotJudged { seconds: evidence.measured_seconds });
+    }
+    let steady: &[_] = match evidence.has_spike {
+        true => &[],
+        false => &[("readings", Tally::Readings), ("bookings", Tally::Granted)],
+    };
+    for (what, tally) in steady.iter().copied() {
         warnings.extend(still_warming(what, recorder.parts(tally), evidence.measured_seconds));
     }
     for measure in [Measure::IngestAck, Measure::Booking, Measure::SensorToSubscriber] {
@@ -128,6 +152,8 @@ mod tests {
             client_cores_used: 0.5,
             other_cores_used: 0.05,
             lags: 0,
+            has_spike: false,
+            drift_unjudged: false,
             dir_in_memory: None,
             is_debug_build: false,
         }
@@ -154,11 +180,12 @@ mod tests {
     fn each_doubt_has_its_warning() {
         let recorder = steady(10_000);
         type Spoil = fn(&mut Evidence);
-        let spoil: [(Spoil, Warning); 5] = [
+        let spoil: [(Spoil, Warning); 6] = [
             (|e| e.client_cores_used = 0.81, Warning::ClientBound { cores_used: 0.81, threads: 1 }),
             (|e| e.other_cores_used = 0.3, Warning::MachineBusy { cores_used: 0.3 }),
             (|e| e.lags = 2, Warning::SubscribersLagged { times: 2 }),
             (|e| e.dir_in_memory = Some("/shm"), Warning::DataInMemory { dir: "/shm".into() }),
+            (|e| e.drift_unjudged = true, Warning::DriftNotJudged { seconds: 8.0 }),
             (|e| e.is_debug_build = true, Warning::DebugBuild),
         ];
         for (spoil, expected) in spoil {
@@ -178,6 +205,24 @@ mod tests {
         assert_eq!(find(&good(&failing)), []);
         failing.error("overloaded");
         assert_eq!(find(&good(&failing)), [Warning::ManyErrors { errors: 11, operations: 10_000 }]);
+    }
+
+    #[test]
+    fn a_spike_is_no_short_warm_up() {
+        let mut recorder = steady(10_000);
+        recorder.count(Tally::Readings, 20_000, 5_000_000);
+        assert_eq!(find(&good(&recorder)).len(), 1);
+        assert_eq!(find(&Evidence { has_spike: true, ..good(&recorder) }), []);
+    }
+
+    #[test]
+    fn arrivals_that_never_began_are_said() {
+        let mut recorder = steady(10_000);
+        recorder.unstarted("bookings", 10);
+        assert_eq!(find(&good(&recorder)), []);
+        recorder.unstarted("bookings", 1);
+        let expected = Warning::NotStarted { what: "bookings", arrivals: 11 };
+        assert_eq!(find(&good(&recorder)), [expected]);
     }
 
     #[test]

@@ -34,9 +34,19 @@ fn run(scenario: &str, more: &[&str]) -> Value {
     build_server_if_missing();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let json: PathBuf = dir.path().join("report.json");
-    let mut args = vec![scenario, "--duration", "1s", "--warm-up", "200ms", "--lots", "3"];
-    args.extend(["--slots", "10", "--batch", "5", "--in-flight", "4", "--data-parent"]);
-    args.extend([dir.path().to_str().expect("UTF-8"), "--json", json.to_str().expect("UTF-8")]);
+    let small = [
+        ["--duration", "1s"],
+        ["--warm-up", "200ms"],
+        ["--lots", "3"],
+        ["--slots", "10"],
+        ["--batch", "5"],
+        ["--in-flight", "4"],
+        ["--data-parent", dir.path().to_str().expect("UTF-8")],
+        ["--json", json.to_str().expect("UTF-8")],
+    ];
+    let mut args = vec![scenario];
+    // A flag that is given stands instead of the small number.
+    args.extend(small.iter().filter(|[flag, _]| !more.contains(flag)).flatten());
     args.extend(more);
     let output = load(&args);
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -90,9 +100,109 @@ fn the_book_scenario_passes_its_checks() {
 }
 
 #[test]
+fn pure_bookings_are_all_granted_and_change_nothing() {
+    let flags = ["--slots-asked", "given", "--contention", "spread", "--bookers", "4"];
+    let report = run("book", &flags);
+    assert_all_checked(&report, 4);
+    let totals = &report["totals"];
+    assert!(totals["bookings_granted"].as_u64() > Some(0), "{report:#}");
+    assert_eq!((&totals["bookings_refused"], &totals["bookings_changed"]), (&0.into(), &0.into()));
+}
+
+/// One lot of one slot, so that a driver soon keeps all that the server lets him and gives back the oldest.
+#[test]
+fn bookings_that_fill_a_slot_go_on_without_a_refusal() {
+    let flags = ["--slots-asked", "given", "--contention", "spread", "--bookers", "2"];
+    let small = ["--lots", "1", "--slots", "1", "--duration", "3s"];
+    let report = run("book", &[flags.as_slice(), &small].concat());
+    assert_all_checked(&report, 4);
+    assert_eq!(report["totals"]["bookings_refused"], 0);
+}
+
+/// Rates that a build without optimisation carries beside other tests.
+const FEW: [&str; 14] = [
+    "--rate",
+    "300",
+    "--booking-rate",
+    "30",
+    "--read-rate",
+    "30",
+    "--bookers",
+    "4",
+    "--subscribers",
+    "2",
+    "--ingest-connections",
+    "2",
+    "--arrivals",
+    "poisson",
+];
+
+#[test]
+fn the_mixed_scenario_passes_its_checks_with_a_ramp_and_limits() {
+    let more = ["--ramp", "300ms", "--limit", "p99=1m", "--limit", "readings.rate=1"];
+    let report = run("mixed", &[FEW.as_slice(), &more].concat());
+    assert_all_checked(&report, 12);
+    for figure in ["readings", "bookings_granted", "stream_entries", "reads"] {
+        assert!(report["totals"][figure].as_u64() > Some(0), "{figure}: {report:#}");
+    }
+    assert!(report["timeline"]["seconds"].as_array().is_some_and(|rows| rows.len() >= 10));
+}
+
+#[test]
+fn the_spike_scenario_tells_its_three_phases() {
+    let more = ["--duration", "2s", "--spike-factor", "3", "--spike-duration", "500ms"];
+    let report = run("spike", &[FEW.as_slice(), &more].concat());
+    assert_all_checked(&report, 10);
+    let phases = report["spike"]["phases"].as_array().expect("phases");
+    let rates: Vec<f64> =
+        phases.iter().map(|p| p["per_second"]["readings"].as_f64().expect("a rate")).collect();
+    assert_eq!(rates.len(), 3);
+    assert!(report["spike"]["recovery"].as_array().is_some_and(|rows| !rows.is_empty()));
+}
+
+#[test]
+fn the_soak_scenario_says_that_a_second_shows_no_drift() {
+    let report = run("soak", &FEW);
+    assert_all_checked(&report, 10);
+    let warnings = report["warnings"].as_array().expect("warnings");
+    let said = |text: &str| warnings.iter().any(|w| w.as_str().is_some_and(|w| w.contains(text)));
+    assert!(said("too short to see drift"), "{warnings:?}");
+}
+
+#[test]
+fn a_broken_limit_fails_the_run_and_the_page_says_so() {
+    build_server_if_missing();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let html = dir.path().join("report.html");
+    let output = load(&[
+        "book",
+        "--duration",
+        "500ms",
+        "--warm-up",
+        "0s",
+        "--lots",
+        "2",
+        "--slots",
+        "5",
+        "--bookers",
+        "1",
+        "--limit",
+        "bookings_granted.rate=1000000000",
+        "--html",
+        html.to_str().expect("UTF-8"),
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("FAIL  limit bookings_granted.rate"));
+    let page = std::fs::read_to_string(&html).expect("a page");
+    assert!(page.contains("FAILED") && page.contains("limit bookings_granted.rate=1000000000"));
+}
+
+#[test]
 fn wrong_usage_is_refused_with_the_remedy_before_anything_starts() {
     for (args, said) in [
-        (["mixed"].as_slice(), "standard, ingest, book"),
+        (["fanout"].as_slice(), "standard, ingest, book, mixed, spike, soak"),
+        (&["--limit", "speed=1"], "readings.rate"),
+        (&["ingest", "--ramp", "1s"], "no rate to climb to"),
         (&["--url", "http://example.com:8080"], "not on this machine"),
         (&["--url", "http://127.0.0.1:9"], "LOTKEEPER_TOKEN_OPERATOR"),
         (&["--batch", "10001"], "1 to 10000"),

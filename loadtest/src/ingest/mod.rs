@@ -4,6 +4,7 @@
 //! the time a batch was due, however late it could leave. Invariants: readings of a slot leave in order
 //! with rising `observed_at` and sequence; a batch without an answer leaves its slots `Unsure`, never assumed.
 
+use crate::alarm::Alarm;
 use crate::clock::{Clock, MICROS_PER_SECOND, Pace};
 use crate::encoder::{BatchEncoder, Encoding};
 use crate::fleet::Fleet;
@@ -100,7 +101,10 @@ impl Sensors {
             sockets.fault(format!("ingest connection {number}: {why}"));
             sending.lose_flights();
         }
-        let Sending { sensors, recorder, acks, .. } = sending;
+        let Sending { mut sensors, mut recorder, acks, .. } = sending;
+        if let Some(pace) = &mut sensors.pace {
+            recorder.unstarted("batches of readings", pace.left_before(sensors.window.to_us));
+        }
         Sent { recorder, models: sensors.models, sockets, acks }
     }
 }
@@ -126,6 +130,7 @@ impl Sending {
 
     async fn play(&mut self, socket: &mut Socket) -> Result<(), String> {
         let clock = self.sensors.clock;
+        let alarm = Alarm::new(clock);
         loop {
             let now_us = clock.now_us();
             let is_sending = now_us < self.sensors.window.to_us;
@@ -144,7 +149,7 @@ impl Sending {
             tokio::select! {
                 biased;
                 message = socket.next() => self.take_all(socket, message).await?,
-                () = clock.sleep_until(self.wake_us(is_sending)) => {}
+                () = alarm.until(self.wake_us(is_sending)) => {}
             }
         }
         // A refused goodbye changes nothing of what was acknowledged.

@@ -1,12 +1,25 @@
 //! The report: what ran where, what it cost, whether it was right, what to doubt. Text for people, JSON for
 //! machines, both from the same figures.
 
+mod curve;
+mod html;
+mod parameters;
+mod phases;
 mod text;
+mod timeline;
 
+use self::curve::Curve;
+use self::parameters::Parameters;
+use self::phases::Phases;
+use self::timeline::Timeline;
+use crate::drift;
 use crate::error::LoadError;
+use crate::limit::Measured;
 use crate::machine::{Machine, Usage, commit};
-use crate::recorder::{Measure, Recorder, Tally};
+use crate::pace::Surge;
+use crate::recorder::{Measure, Recorder, Tally, Window};
 use crate::scenario::{Plan, Sample};
+use crate::series::POINTS_MAX;
 use crate::verify::Check;
 use crate::warning::{self, Evidence, Warning};
 use serde::Serialize;
@@ -16,12 +29,21 @@ use std::path::Path;
 /// The JSON's version: raised when a field changes its meaning.
 const FORMAT: u32 = 1;
 
+/// Points of a line in the page: more than its pixels tell apart only make the page heavy.
+const CHART_POINTS_MAX: usize = 180;
+
 /// What a run left behind.
 #[derive(Debug)]
 pub struct Facts {
     pub recorder: Recorder,
+    pub began_us: u64,
+    pub window: Window,
+    /// The spike, when there was one.
+    pub surge: Option<Surge>,
     /// At the beginning and the end of the measured window.
     pub samples: [Sample; 2],
+    /// Over the whole run, in order.
+    pub usage: Vec<Sample>,
     pub checks: Vec<Check>,
     pub lags: u64,
     pub server_version: String,
@@ -48,30 +70,20 @@ pub struct Report {
     client_cores_used: f64,
     other_cores_used: f64,
     latency: Vec<Latency>,
+    /// Latency by percentile.
+    curves: Vec<Curve>,
+    /// Before, during and after a spike.
+    spike: Option<Phases>,
+    timeline: Timeline,
+    /// The same with fewer rows, for the page.
+    #[serde(skip)]
+    chart: Timeline,
     operations: u64,
+    /// Arrivals that were due and never began.
+    unstarted: BTreeMap<&'static str, u64>,
     errors: BTreeMap<String, u64>,
     checks: Vec<Check>,
     warnings: Vec<Warning>,
-}
-
-#[derive(Debug, Serialize)]
-struct Parameters {
-    warm_up_seconds: f64,
-    duration_seconds: f64,
-    lots: usize,
-    slots_per_lot: usize,
-    ingest_connections: usize,
-    batch: usize,
-    encoding: &'static str,
-    in_flight: usize,
-    /// Full speed when there is none.
-    rate_per_second: Option<f64>,
-    bookers: usize,
-    subscribers: usize,
-    lots_per_subscriber: usize,
-    reads_per_second: f64,
-    seed: u64,
-    client_threads: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -110,8 +122,10 @@ struct Latency {
     what: &'static str,
     samples: u64,
     p50_us: u64,
+    p90_us: u64,
     p99_us: u64,
     p999_us: u64,
+    p9999_us: u64,
     max_us: u64,
 }
 
@@ -132,20 +146,30 @@ impl Report {
         let other_seconds =
             if server_seconds.is_some() { busy_seconds - known_seconds } else { 0.0 };
         let totals = Totals::of(&facts.recorder);
+        let server =
+            server_seconds.map(|(cpu, usage)| ServerCost::of(cpu, seconds, usage, &totals));
+        let (checks, drift_unjudged) = all_checks(plan, facts, server.as_ref());
         let evidence = Evidence {
             recorder: &facts.recorder,
             measured_seconds: plan.duration.as_secs_f64(),
             cores: machine.cores,
             client_threads: plan.threads,
-            client_cores_used: per(client_seconds, seconds),
+            // In a spike the client may be short of processor for a moment that the mean hides.
+            client_cores_used: client_during(facts).max(per(client_seconds, seconds)),
             other_cores_used: per(other_seconds.max(0.0), seconds),
             lags: facts.lags,
+            has_spike: facts.surge.is_some(),
+            drift_unjudged,
             dir_in_memory: facts.data_dir.as_deref().filter(|_| facts.data_in_memory),
             is_debug_build: cfg!(debug_assertions),
         };
+        let series = facts.recorder.series();
+        let timeline = |points_max: usize| {
+            Timeline::of(series, facts.began_us, facts.window, &facts.usage, points_max)
+        };
         Self {
             format: FORMAT,
-            passed: facts.checks.iter().all(Check::passed),
+            passed: checks.iter().all(Check::passed),
             scenario: plan.scenario.name(),
             parameters: Parameters::of(plan),
             data_dir: facts.data_dir.clone(),
@@ -154,14 +178,19 @@ impl Report {
             commit: commit(),
             measured_seconds: seconds,
             per_second: totals.per_second(plan.duration.as_secs_f64()),
-            server: server_seconds.map(|(cpu, usage)| ServerCost::of(cpu, seconds, usage, &totals)),
+            server,
             totals,
-            client_cores_used: evidence.client_cores_used,
+            client_cores_used: per(client_seconds, seconds),
             other_cores_used: evidence.other_cores_used,
             latency: latencies(&facts.recorder),
+            curves: curve::all(&facts.recorder),
+            spike: facts.surge.map(|surge| Phases::of(series, facts.window, surge)),
+            timeline: timeline(POINTS_MAX),
+            chart: timeline(CHART_POINTS_MAX),
             operations: facts.recorder.operations(),
+            unstarted: facts.recorder.all_unstarted().clone(),
             errors: facts.recorder.errors().clone(),
-            checks: facts.checks.clone(),
+            checks,
             warnings: warning::find(&evidence),
             machine,
         }
@@ -172,33 +201,17 @@ impl Report {
         self.passed
     }
 
+    /// Writes the page.
+    pub fn write_html(&self, path: &Path) -> Result<(), LoadError> {
+        std::fs::write(path, html::page(self).into_string())
+            .map_err(|source| LoadError::File { path: path.into(), source })
+    }
+
     /// Writes the JSON form.
     pub fn write_json(&self, path: &Path) -> Result<(), LoadError> {
         let text = serde_json::to_string_pretty(self).expect("numbers and text only");
         std::fs::write(path, text + "\n")
             .map_err(|source| LoadError::File { path: path.into(), source })
-    }
-}
-
-impl Parameters {
-    fn of(plan: &Plan) -> Self {
-        Self {
-            warm_up_seconds: plan.warm_up.as_secs_f64(),
-            duration_seconds: plan.duration.as_secs_f64(),
-            lots: plan.lots,
-            slots_per_lot: plan.slots,
-            ingest_connections: plan.ingest_connections,
-            batch: plan.batch,
-            encoding: plan.encoding.name(),
-            in_flight: plan.in_flight,
-            rate_per_second: plan.rate,
-            bookers: plan.bookers,
-            subscribers: plan.subscribers,
-            lots_per_subscriber: plan.lots_per_subscriber,
-            reads_per_second: plan.read_rate,
-            seed: plan.seed,
-            client_threads: plan.threads,
-        }
     }
 }
 
@@ -241,6 +254,34 @@ impl ServerCost {
     }
 }
 
+/// The run's own checks, the limits it was given, and drift where that is looked for; also whether the run
+/// was too short to see any.
+fn all_checks(plan: &Plan, facts: &Facts, server: Option<&ServerCost>) -> (Vec<Check>, bool) {
+    let measured = Measured {
+        recorder: &facts.recorder,
+        seconds: plan.duration.as_secs_f64(),
+        server_resident_peak_bytes: server.map(|server| server.resident_peak_bytes),
+        cpu_us_per_reading: server.and_then(|server| server.cpu_us_per_reading),
+        cpu_us_per_booking: server.and_then(|server| server.cpu_us_per_booking),
+    };
+    let mut checks = facts.checks.clone();
+    checks.extend(plan.limits.iter().map(|limit| limit.judge(&measured)));
+    let Some(percent) = plan.drift_percent else { return (checks, false) };
+    let drift = drift::check(facts.recorder.series(), facts.window, &facts.usage, percent);
+    let unjudged = drift.is_none();
+    checks.extend(drift);
+    (checks, unjudged)
+}
+
+/// The client's processors during a spike; nought when there was none.
+fn client_during(facts: &Facts) -> f64 {
+    let of = |surge: Surge| {
+        let edges = (surge.from_us, surge.to_us);
+        timeline::cores_between(&facts.usage, edges, &|sample| Some(sample.client))
+    };
+    facts.surge.and_then(of).unwrap_or(0.0)
+}
+
 fn latencies(recorder: &Recorder) -> Vec<Latency> {
     let row = |measure: Measure| {
         let histogram = recorder.histogram(measure)?;
@@ -248,8 +289,10 @@ fn latencies(recorder: &Recorder) -> Vec<Latency> {
             what: measure.name(),
             samples: histogram.len(),
             p50_us: histogram.value_at_quantile(0.5),
+            p90_us: histogram.value_at_quantile(0.9),
             p99_us: histogram.value_at_quantile(0.99),
             p999_us: histogram.value_at_quantile(0.999),
+            p9999_us: histogram.value_at_quantile(0.9999),
             max_us: histogram.max(),
         })
     };

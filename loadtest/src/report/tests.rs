@@ -15,9 +15,11 @@ fn sample(at_us: u64, server: f64, client: f64, busy: f64) -> Sample {
     Sample { at_us, server: Some(usage(server)), client: usage(client), machine_busy_seconds: busy }
 }
 
+const WINDOW: Window = Window { from_us: 0, to_us: 2_000_000 };
+
 /// Two measured seconds: 2,000,000 readings at 3 s of server CPU, one error, one broken check.
 fn facts() -> Facts {
-    let mut recorder = Recorder::new(Window { from_us: 0, to_us: 2_000_000 });
+    let mut recorder = Recorder::new(WINDOW);
     for at_us in [0, 1_000_000] {
         recorder.attempt();
         recorder.latency(Measure::IngestAck, at_us, at_us + 1_500);
@@ -25,12 +27,17 @@ fn facts() -> Facts {
     }
     recorder.count(Tally::Granted, 5, 0);
     recorder.error("ingest overloaded");
+    recorder.unstarted("bookings", 7);
     let mut broken = Check::new("slots are right", "slots");
     broken.examine(1_000);
     (0..12).for_each(|slot| broken.fault(format!("lot L slot {slot}")));
     Facts {
         recorder,
+        began_us: 0,
+        window: WINDOW,
+        surge: None,
         samples: [sample(0, 1.0, 1.0, 10.0), sample(2_000_000, 4.0, 1.5, 13.6)],
+        usage: vec![sample(0, 1.0, 1.0, 10.0), sample(2_000_000, 4.0, 1.5, 13.6)],
         checks: vec![Check::new("streams are whole", "entries"), broken],
         lags: 0,
         server_version: "0.1.0".into(),
@@ -40,7 +47,11 @@ fn facts() -> Facts {
 }
 
 fn report(facts: &Facts) -> Report {
-    let line = ["lotkeeper-load", "ingest", "--duration", "2s", "--threads", "1"];
+    report_of(&["ingest"], facts)
+}
+
+fn report_of(line: &[&str], facts: &Facts) -> Report {
+    let line = ["lotkeeper-load", "--duration", "2s", "--threads", "1"].iter().chain(line);
     let plan = Plan::of(&Options::try_parse_from(line).unwrap()).unwrap();
     Report::of(&plan, facts)
 }
@@ -68,6 +79,7 @@ fn the_text_says_what_failed_and_where() {
         "        lot L slot 0",
         "        and 2 more",
         "error     ingest overloaded: 1",
+        "left      7 bookings were due and never began",
         "warning   /tmp/x lies in memory",
     ] {
         assert!(text.contains(line), "missing `{line}` in:\n{text}");
@@ -85,6 +97,55 @@ fn the_json_has_the_same_figures() {
     assert_eq!(json["latency"][0]["what"], "ingest batch ack");
     assert_eq!(json["checks"][1]["faults"], 12);
     assert!(json["warnings"].as_array().unwrap().iter().all(Value::is_string));
+}
+
+#[test]
+fn the_json_has_the_run_over_time_and_by_percentile() {
+    let json = serde_json::to_value(report(&facts())).unwrap();
+    let timeline = &json["timeline"];
+    let rows = timeline["seconds"].as_array().unwrap().len();
+    assert_eq!((rows, &timeline["interval_seconds"]), (20, &0.1.into()));
+    assert_eq!(timeline["per_second"]["readings"][10], 1e7);
+    assert_eq!(timeline["latency"][0]["p99_us"].as_array().unwrap().len(), rows);
+    assert_eq!(timeline["latency"][0]["max_us"][10], 1_500);
+    assert!((timeline["server_cores"][7].as_f64().unwrap() - 1.5).abs() < 1e-9);
+    assert_eq!(timeline["server_resident_bytes"][19], 100 << 20);
+    assert_eq!(json["curves"][0]["what"], "ingest batch ack");
+    assert!(json.get("chart").is_none());
+}
+
+#[test]
+fn a_spike_is_told_by_phases() {
+    let mut facts = facts();
+    let read = |recorder: &mut Recorder, at_us: u64, us: u64| {
+        (0..10).for_each(|_| recorder.latency(Measure::Read, at_us, at_us + us));
+    };
+    for tenth in 0..20 {
+        let us = if (8..14).contains(&tenth) { 90_000 } else { 2_000 };
+        read(&mut facts.recorder, tenth * 100_000, us);
+    }
+    facts.surge = Some(Surge { from_us: 800_000, to_us: 1_200_000, factor: 5.0 });
+    let report = report_of(&["spike"], &facts);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["spike"]["phases"][1]["name"], "spike");
+    let text = report.to_string();
+    assert!(text.contains("spike of 5 times, 0.4 s"), "{text}");
+    let line = text.lines().rfind(|line| line.starts_with("read ")).unwrap();
+    assert!(line.ends_with("0.2 s after it") && line.contains("90.00 ms"), "{line}");
+}
+
+#[test]
+fn limits_are_checks_and_decide() {
+    let mut facts = facts();
+    facts.checks.truncate(1);
+    let holds = ["ingest", "--limit=p99=2ms", "--limit=server.cpu_per_reading=1.5us"];
+    assert!(report_of(&holds, &facts).passed());
+    let breaks = report_of(&["ingest", "--limit=p99=2ms", "--limit=readings.rate=1000001"], &facts);
+    assert!(!breaks.passed());
+    let text = breaks.to_string();
+    assert!(text.contains("  ok    limit p99=2ms (1 figures)"), "{text}");
+    assert!(text.contains("FAIL  limit readings.rate=1000001"), "{text}");
+    assert!(text.contains("readings is 1000000/s, the limit is"), "{text}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The report for people: a screenful, figures first, then what was checked and what to doubt.
 
 use super::Report;
+use super::phases::Phases;
 use std::fmt;
 
 impl fmt::Display for Report {
@@ -8,6 +9,9 @@ impl fmt::Display for Report {
         self.write_head(f)?;
         self.write_rates(f)?;
         self.write_latency(f)?;
+        if let Some(spike) = &self.spike {
+            write_spike(spike, f)?;
+        }
         self.write_checks(f)
     }
 }
@@ -19,10 +23,14 @@ impl Report {
             Some(rate) => format!("open loop, {rate} readings/s"),
             None => "full speed".into(),
         };
+        let bookings = match p.bookings_per_second {
+            Some(rate) => format!("open loop, {rate} bookings/s"),
+            None => "full speed".into(),
+        };
         writeln!(
             f,
             "lotkeeper-load {}: {} lots of {} slots; {} sensors' sockets ({} batches of {}, {} in flight, {speed}), \
-             {} bookers, {} subscribers, {} reads/s; seed {}",
+             {} bookers ({bookings}), {} subscribers, {} reads/s; {} arrivals; seed {}",
             self.scenario,
             p.lots,
             p.slots_per_lot,
@@ -33,6 +41,7 @@ impl Report {
             p.bookers,
             p.subscribers,
             p.reads_per_second,
+            p.arrivals,
             p.seed
         )?;
         let (measured, warm_up) = (self.measured_seconds, p.warm_up_seconds);
@@ -127,11 +136,38 @@ impl Report {
         for (code, times) in &self.errors {
             writeln!(f, "error     {code}: {}", thousands(*times))?;
         }
+        for (what, times) in &self.unstarted {
+            writeln!(f, "left      {} {what} were due and never began", thousands(*times))?;
+        }
         for warning in &self.warnings {
             writeln!(f, "warning   {warning}")?;
         }
         Ok(())
     }
+}
+
+/// The three phases, one line for each latency.
+fn write_spike(spike: &Phases, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let [before, during, after] = spike.phases.as_slice() else { return Ok(()) };
+    writeln!(
+        f,
+        "\nspike of {} times, {:.1} s",
+        spike.factor,
+        during.to_seconds - during.from_seconds
+    )?;
+    writeln!(f, "{:<22}{:>14}{:>14}{:>14}   normal again", "p99", "before", "spike", "after")?;
+    for row in &spike.recovery {
+        write!(f, "{:<22}", row.what)?;
+        for phase in [before, during, after] {
+            let found = phase.latency.iter().find(|latency| latency.what == row.what);
+            write!(f, "{:>14}", found.map_or("none".into(), |latency| time(latency.p99_us)))?;
+        }
+        match row.normal_after_seconds {
+            Some(seconds) => writeln!(f, "   {seconds:.1} s after it")?,
+            None => writeln!(f, "   not within the run")?,
+        }
+    }
+    Ok(())
 }
 
 fn whole(rate: f64) -> String {

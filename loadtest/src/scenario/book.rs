@@ -1,4 +1,5 @@
-//! `book`: bookings alone, over 64 keep-alive connections.
+//! `book`: bookings alone, over 64 keep-alive connections. Which slots, how contended and how often a
+//! mind is changed are flags.
 
 use super::Profile;
 use crate::booker::Mix;
@@ -10,4 +11,5 @@ pub const PROFILE: Profile = Profile {
     subscribers: 0,
     read_rate: 0.0,
     mix: Mix { contended_percent: 20, any_slot_percent: 35, change_percent: 40 },
+    ..Profile::NOBODY
 };

@@ -8,6 +8,7 @@ use crate::fleet::{Fleet, shards};
 use crate::http::HttpClient;
 use crate::ingest::{Sensors, Sent};
 use crate::model::ShardModel;
+use crate::pace::{Shape, SharedPace};
 use crate::progress::Gauges;
 use crate::reader::{Read, Reader};
 use crate::recorder::{Recorder, Window};
@@ -28,6 +29,8 @@ pub struct Stage {
     pub clock: Clock,
     pub began_us: u64,
     pub window: Window,
+    /// Of all open loops.
+    pub shape: Shape,
     pub fleet: Arc<Fleet>,
     pub gauges: Arc<Gauges>,
 }
@@ -41,6 +44,8 @@ pub struct Crew {
     watchers: JoinSet<Watch>,
     /// What the watchers see.
     pub watched: Vec<Arc<Watched>>,
+    /// Schedules that pools share, and what their turns are called.
+    pools: Vec<(&'static str, SharedPace)>,
     stop: watch::Sender<bool>,
 }
 
@@ -66,6 +71,7 @@ impl Crew {
             readers: JoinSet::new(),
             watchers: JoinSet::new(),
             watched: Vec::new(),
+            pools: Vec::new(),
             stop,
         };
         crew.start_watchers(plan, stage);
@@ -105,6 +111,7 @@ impl Crew {
         let dealt = shards(plan.lots, plan.slots, plan.ingest_connections);
         let batches_per_second =
             plan.rate.map(|rate| rate / plan.batch as f64 / plan.ingest_connections.max(1) as f64);
+        let of = dealt.len();
         for (number, shards) in dealt.into_iter().enumerate() {
             let sensors = Sensors {
                 number,
@@ -117,7 +124,8 @@ impl Crew {
                 batch: plan.batch,
                 encoding: plan.encoding,
                 in_flight_max: plan.in_flight,
-                pace: batches_per_second.map(|rate| Pace::new(stage.began_us, rate)),
+                pace: batches_per_second
+                    .map(|rate| Pace::shaped(stage.began_us, rate, stage.shape, (number, of))),
                 gauges: Arc::clone(&stage.gauges),
             };
             self.sensors.spawn(sensors.run());
@@ -125,15 +133,19 @@ impl Crew {
     }
 
     fn start_bookers(&mut self, plan: &Plan, stage: &Stage) {
+        let pace = plan.booking_rate.map(|rate| self.pool("bookings", rate, stage));
         for number in 0..plan.bookers {
             let token = stage.target.token(Role::Driver, number);
             let booker = Booker {
                 number,
+                of: plan.bookers,
+                holders: stage.target.people(Role::Driver),
                 client: HttpClient::new(stage.target.addr, token),
                 clock: stage.clock,
                 window: stage.window,
                 fleet: Arc::clone(&stage.fleet),
                 mix: plan.mix,
+                pace: pace.clone(),
                 seed: plan.seed,
                 gauges: Arc::clone(&stage.gauges),
             };
@@ -142,17 +154,30 @@ impl Crew {
     }
 
     fn start_readers(&mut self, plan: &Plan, stage: &Stage) {
-        if plan.read_rate > 0.0 {
+        if plan.readers() == 0 {
+            return;
+        }
+        let pace = self.pool("reads", plan.read_rate, stage);
+        for number in 0..plan.readers() {
             let reader = Reader {
+                number,
                 client: HttpClient::new(stage.target.addr, stage.target.token(Role::Display, 0)),
                 clock: stage.clock,
                 window: stage.window,
                 fleet: Arc::clone(&stage.fleet),
-                pace: Pace::new(stage.began_us, plan.read_rate),
+                pace: pace.clone(),
                 seed: plan.seed,
             };
             self.readers.spawn(reader.run());
         }
+    }
+
+    fn pool(&mut self, what: &'static str, rate: f64, stage: &Stage) -> SharedPace {
+        // Each pool has its own randomness.
+        let part = (usize::MAX / 2 + self.pools.len(), usize::MAX);
+        let pace = SharedPace::new(Pace::shaped(stage.began_us, rate, stage.shape, part));
+        self.pools.push((what, pace.clone()));
+        pace
     }
 
     /// Waits for all but the watchers, who go on until the audit is done.
@@ -183,6 +208,9 @@ impl Crew {
             let read = read.map_err(|source| LoadError::Task { source })?;
             haul.recorder.merge(&read.recorder);
             haul.fresh.merge(&read.fresh);
+        }
+        for (what, pace) in &self.pools {
+            haul.recorder.unstarted(what, pace.left_before(window.to_us));
         }
         Ok(haul)
     }

@@ -11,4 +11,5 @@ pub const PROFILE: Profile = Profile {
     subscribers: 0,
     read_rate: 0.0,
     mix: Mix { contended_percent: 0, any_slot_percent: 0, change_percent: 0 },
+    ..Profile::NOBODY
 };

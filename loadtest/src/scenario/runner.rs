@@ -9,9 +9,11 @@ use crate::fleet::{Fleet, slot_code};
 use crate::http::HttpClient;
 use crate::machine::{Usage, busy_cpu_seconds};
 use crate::options::Options;
+use crate::pace::{Shape, Surge};
 use crate::progress::{self, Gauges};
 use crate::recorder::Window;
 use crate::report::{Facts, Report};
+use crate::series::{POINTS_MAX, base_interval_us};
 use crate::server::{Server, Start};
 use crate::target::{Role, Target, loopback_address, read_tokens};
 use crate::verify::{Check, SERVER_ENDS_WELL};
@@ -85,19 +87,19 @@ async fn play(plan: &Plan, target: Target, server_pid: Option<u32>) -> Result<Fa
     create_lots(&mut operator, &fleet).await?;
 
     let began_us = clock.now_us();
-    let from_us = began_us + micros(plan.warm_up);
-    let window = Window { from_us, to_us: from_us + micros(plan.duration) };
+    let window = window(began_us, plan);
     let gauges = Arc::new(Gauges::default());
     let stage = Stage {
         target,
         clock,
         began_us,
         window,
+        shape: shape(plan, window),
         fleet: Arc::clone(&fleet),
         gauges: gauges.clone(),
     };
     let mut crew = Crew::start(plan, &stage);
-    let (samples, ()) = tokio::join!(
+    let ((samples, usage), ()) = tokio::join!(
         measure(clock, window, server_pid),
         progress::show(clock, began_us, window, gauges)
     );
@@ -108,7 +110,11 @@ async fn play(plan: &Plan, target: Target, server_pid: Option<u32>) -> Result<Fa
     checks.retain(|check| check.examined > 0 || !check.passed());
     Ok(Facts {
         recorder: haul.recorder,
+        began_us,
+        window,
+        surge: stage.shape.surge,
         samples,
+        usage,
         checks,
         lags,
         server_version,
@@ -117,11 +123,59 @@ async fn play(plan: &Plan, target: Target, server_pid: Option<u32>) -> Result<Fa
     })
 }
 
-async fn measure(clock: Clock, window: Window, server_pid: Option<u32>) -> [Sample; 2] {
-    clock.sleep_until(window.from_us).await;
-    let first = Sample::take(clock, server_pid);
-    clock.sleep_until(window.to_us).await;
-    [first, Sample::take(clock, server_pid)]
+/// The measured window. It begins on the grid of the series, so that a spike's phases are whole intervals.
+fn window(began_us: u64, plan: &Plan) -> Window {
+    let ready_us = began_us + micros(plan.warm_up);
+    let interval_us = base_interval_us(Window { from_us: 0, to_us: micros(plan.duration) });
+    let from_us = ready_us.next_multiple_of(interval_us);
+    Window { from_us, to_us: from_us + micros(plan.duration) }
+}
+
+fn shape(plan: &Plan, window: Window) -> Shape {
+    let interval_us = base_interval_us(window);
+    let on_grid = |duration| micros(duration).next_multiple_of(interval_us);
+    let surge = plan.spike.map(|spike| {
+        let from_us = window.from_us + on_grid(spike.before);
+        Surge { from_us, to_us: from_us + on_grid(spike.length), factor: spike.factor }
+    });
+    Shape { arrivals: plan.arrivals, ramp_us: micros(plan.ramp), surge, seed: plan.seed }
+}
+
+/// Samples at both ends of the window, and over the whole run. The latter lie as far apart as the intervals
+/// of the series; when there are too many, every other one is let go.
+async fn measure(
+    clock: Clock,
+    window: Window,
+    server_pid: Option<u32>,
+) -> ([Sample; 2], Vec<Sample>) {
+    let mut interval_us = base_interval_us(window);
+    let mut all = vec![Sample::take(clock, server_pid)];
+    let mut first = None;
+    loop {
+        let now_us = clock.now_us();
+        let tick_us = (now_us / interval_us + 1) * interval_us;
+        let edges = [tick_us, window.from_us, window.to_us].into_iter();
+        let Some(next_us) = edges.filter(|at_us| *at_us > now_us && *at_us <= window.to_us).min()
+        else {
+            break;
+        };
+        clock.sleep_until(next_us).await;
+        let sample = Sample::take(clock, server_pid);
+        if first.is_none() && sample.at_us >= window.from_us {
+            first = Some(sample);
+        }
+        all.push(sample);
+        if all.len() > 2 * POINTS_MAX {
+            let mut nth = 0;
+            all.retain(|_| {
+                nth += 1;
+                nth % 2 == 1
+            });
+            interval_us *= 2;
+        }
+    }
+    let last = *all.last().expect("there is one from the beginning");
+    ([first.unwrap_or(last), last], all)
 }
 
 async fn compare(plan: &Plan, mut audit: Audit, crew: &Crew, haul: &Haul) -> Vec<Check> {

@@ -11,4 +11,5 @@ pub const PROFILE: Profile = Profile {
     subscribers: 8,
     read_rate: 50.0,
     mix: Mix { contended_percent: 30, any_slot_percent: 35, change_percent: 60 },
+    ..Profile::NOBODY
 };

@@ -10,6 +10,7 @@ pub use states::{compare_model, compare_stream};
 pub use stream::StreamFold;
 
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt::Display;
 
 /// Of every websocket.
@@ -30,6 +31,9 @@ pub const PROMISES_ARE_KEPT: &str = "acknowledged reservations are there as the 
 pub const NOTHING_OVERLAPS: &str = "active reservations of a slot do not overlap";
 /// Of every read.
 pub const READS_ARE_FRESH: &str = "reads show what any client was told before, and add up";
+/// Of a long run.
+pub const NOTHING_DRIFTS: &str =
+    "latency and memory do not drift from the first quarter to the last";
 /// Of the own server.
 pub const SERVER_ENDS_WELL: &str = "the server ends in order when asked to";
 
@@ -40,7 +44,7 @@ pub const FAULTS_SHOWN_MAX: usize = 10;
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
     /// The promise, as a sentence.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How many things were looked at.
     pub examined: u64,
     /// What they are.
@@ -53,8 +57,8 @@ pub struct Check {
 
 impl Check {
     /// Nothing examined yet.
-    pub fn new(name: &'static str, unit: &'static str) -> Self {
-        Self { name, examined: 0, unit, faults: 0, first_faults: Vec::new() }
+    pub fn new(name: impl Into<Cow<'static, str>>, unit: &'static str) -> Self {
+        Self { name: name.into(), examined: 0, unit, faults: 0, first_faults: Vec::new() }
     }
 
     /// Whether the promise held.

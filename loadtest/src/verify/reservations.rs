@@ -1,6 +1,6 @@
 //! Promises: no two active reservations of a slot share an instant, and every 201 is still there.
 
-use crate::clock::parse_rfc3339;
+use crate::clock::{MICROS_PER_SECOND, parse_rfc3339};
 use crate::wire::{Reservation, ReservationState};
 use std::collections::HashMap;
 use thiserror::Error;
@@ -24,7 +24,23 @@ pub struct Promise {
     pub slot: String,
     pub from_us: u64,
     pub to_us: u64,
+    /// When the hold ends, if it is one.
+    pub expires_us: u64,
     pub state: PromiseState,
+}
+
+/// After so long without an arrival a confirmed reservation ends (the server's own rule for a lot).
+const NO_SHOW_US: u64 = 1_800 * MICROS_PER_SECOND;
+
+impl Promise {
+    /// Whether it has ended by itself at that instant.
+    pub fn is_over(&self, now_us: u64) -> bool {
+        match self.state {
+            PromiseState::Held => self.expires_us <= now_us,
+            PromiseState::Confirmed => self.from_us + NO_SHOW_US <= now_us,
+            PromiseState::Cancelled | PromiseState::Unsure => false,
+        }
+    }
 }
 
 /// A broken promise.
@@ -83,7 +99,8 @@ pub fn overlaps(reservations: &[Reservation]) -> Vec<ReservationFault> {
     faults
 }
 
-/// Every promise against what the server has of it. A cancelled one may have left the server's lists.
+/// Every promise against what the server has of it. One that ended may have left the server's lists, and
+/// so may one whose cancel got no answer.
 pub fn promises_kept<'a>(
     lot: &str,
     promises: impl Iterator<Item = &'a Promise>,
@@ -94,6 +111,7 @@ pub fn promises_kept<'a>(
         .filter_map(|promise| match server.get(promise.id.as_str()) {
             Some(reservation) => differs(lot, promise, reservation, now_us),
             None if promise.state == PromiseState::Cancelled => None,
+            None if promise.state == PromiseState::Unsure || promise.is_over(now_us) => None,
             None => Some(ReservationFault::Missing { lot: lot.into(), id: promise.id.clone() }),
         })
         .collect()
@@ -159,7 +177,8 @@ mod tests {
 
     fn promise(id: &str, state: PromiseState) -> Promise {
         let (from_us, to_us) = (HOUR_US, 2 * HOUR_US);
-        Promise { id: id.into(), lot: 0, slot: "A".into(), from_us, to_us, state }
+        let (id, slot, expires_us) = (id.into(), "A".into(), 5 * HOUR_US);
+        Promise { id, lot: 0, slot, from_us, to_us, expires_us, state }
     }
 
     #[test]
@@ -211,6 +230,19 @@ mod tests {
             let by_id = HashMap::from([("a", &server)]);
             let faults = promises_kept("L", [promise("a", told)].iter(), &by_id, now_us);
             assert_eq!(faults.is_empty(), kept, "{told:?} {state:?} {faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_promise_may_vanish_only_after_it_ended() {
+        for (told, end_us) in
+            [(PromiseState::Held, 5 * HOUR_US), (PromiseState::Confirmed, HOUR_US + NO_SHOW_US)]
+        {
+            for (now_us, faults) in [(end_us - 1, 1), (end_us, 0)] {
+                let promises = [promise("a", told)];
+                let found = promises_kept("L", promises.iter(), &HashMap::new(), now_us);
+                assert_eq!(found.len(), faults, "{told:?} at {now_us}");
+            }
         }
     }
 
