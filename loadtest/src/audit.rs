@@ -100,6 +100,52 @@ impl Audit {
         Ok(())
     }
 
+    /// Every subscriber of the slots view against the server; each lot is fetched once.
+    pub async fn slot_views(&mut self, watched: &[Arc<Watched>]) -> Check {
+        let mut check = Check::new(STREAM_ENDS_RIGHT, "subscribers");
+        let mut by_lot: BTreeMap<usize, Vec<&Arc<Watched>>> = BTreeMap::new();
+        for watched in watched {
+            by_lot.entry(watched.lot).or_default().push(watched);
+        }
+        for (lot, watchers) in by_lot {
+            let lot = self.fleet.lots[lot].code.clone();
+            let shown = match self.shown(&lot).await {
+                Ok(shown) => shown,
+                Err(error) => {
+                    check.fault(error);
+                    continue;
+                }
+            };
+            for watched in watchers {
+                check.examine(1);
+                self.wait_until(watched, |fold| fold.seq() >= Some(shown.seq)).await;
+                let fold = watched.fold();
+                if fold.seq() != Some(shown.seq) {
+                    let (seq, is) = (fold.seq(), shown.seq);
+                    check.fault(format!(
+                        "lot {lot}: a subscriber is at seq {seq:?}, the server at {is}"
+                    ));
+                }
+                compare_stream(&lot, fold.statuses(), &shown.statuses)
+                    .iter()
+                    .for_each(|fault| check.fault(fault));
+            }
+        }
+        check
+    }
+
+    /// Where a lot stands.
+    pub async fn seq(&mut self, lot: usize) -> Result<u64, LoadError> {
+        let path = format!("/api/v1/lots/{}/availability", self.fleet.lots[lot].code);
+        Ok(self.get::<Availability>(&path).await?.seq)
+    }
+
+    /// The ids of all reservations that the server lists for a lot.
+    pub async fn reservation_ids(&mut self, lot: usize) -> Result<Vec<String>, LoadError> {
+        let path = format!("/api/v1/reservations?lot={}", self.fleet.lots[lot].code);
+        Ok(self.list::<Reservation>(&path).await?.into_iter().map(|r| r.id).collect())
+    }
+
     /// Waits for messages until the fold is so; false when the deadline came first.
     async fn wait_until(&self, watched: &Watched, is_so: impl Fn(&StreamFold) -> bool) -> bool {
         loop {

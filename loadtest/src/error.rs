@@ -36,6 +36,11 @@ pub enum LoadError {
     Http { doing: String, source: HttpError },
     #[error("{doing}: answered {status} {body}")]
     Refused { doing: String, status: u16, body: String },
+    #[error(
+        "{needed} file descriptors are needed, {hard} are the most this process may have; \
+         raise the hard limit (`ulimit -Hn {needed}`, or LimitNOFILE of the service) or ask for fewer sockets"
+    )]
+    Descriptors { needed: u64, hard: u64 },
     #[error("interrupted; the server was ended and its directory removed")]
     Interrupted,
 }

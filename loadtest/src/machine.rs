@@ -2,6 +2,8 @@
 //!
 //! Anything that cannot be read is `None` or "unknown": a missing figure never ends a run.
 
+use crate::error::LoadError;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use std::path::Path;
 use std::process::Command;
@@ -45,6 +47,23 @@ pub fn is_in_memory(dir: &Path) -> bool {
     /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of statfs(2).
     const IN_MEMORY: [i128; 2] = [0x0102_1994, 0x8584_58f6];
     rustix::fs::statfs(dir).is_ok_and(|stat| IN_MEMORY.contains(&i128::from(stat.f_type)))
+}
+
+/// Lets this process, and those it starts, have so many file descriptors.
+pub fn allow_descriptors(needed: u64) -> Result<(), LoadError> {
+    let limit = getrlimit(Resource::Nofile);
+    // No figure means no limit.
+    let hard = limit.maximum.unwrap_or(u64::MAX);
+    if hard < needed {
+        return Err(LoadError::Descriptors { needed, hard });
+    }
+    if limit.current.is_some_and(|current| current < needed) {
+        let raised = Rlimit { current: Some(needed), maximum: limit.maximum };
+        // Not above the hard limit, so this is refused by nobody but a sandbox.
+        setrlimit(Resource::Nofile, raised)
+            .map_err(|_| LoadError::Descriptors { needed, hard: limit.current.unwrap_or(0) })?;
+    }
+    Ok(())
 }
 
 /// What a process used so far, and holds now.
@@ -140,6 +159,16 @@ mod tests {
         let machine = Machine::read();
         assert!(machine.cores >= 1 && machine.memory_bytes > 0, "{machine:?}");
         assert_eq!(Usage::of(u32::MAX), None);
+    }
+
+    #[test]
+    fn more_descriptors_than_the_hard_limit_are_refused_with_the_remedy() {
+        allow_descriptors(64).unwrap();
+        let hard = getrlimit(Resource::Nofile).maximum;
+        if let Some(needed) = hard.and_then(|hard| hard.checked_add(1)) {
+            let said = allow_descriptors(needed).unwrap_err().to_string();
+            assert!(said.contains(&format!("ulimit -Hn {needed}")), "{said}");
+        }
     }
 
     #[test]

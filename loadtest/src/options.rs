@@ -3,7 +3,7 @@
 use crate::encoder::Encoding;
 use crate::limit::Limit;
 use crate::pace::Arrivals;
-use crate::scenario::{Contention, Scenario, SlotsAsked};
+use crate::scenario::{Contention, CourseFlags, Scenario, SlotsAsked};
 use clap::Parser;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(name = "lotkeeper-load", version, max_term_width = 100)]
 pub struct Options {
-    /// What to play: standard, ingest, book, mixed, spike or soak.
+    /// What to play: standard, ingest, book, mixed, spike, soak, idle, storm or overload.
     #[arg(default_value = "standard", value_parser = Scenario::parse)]
     pub scenario: Scenario,
 
-    /// Measured time, e.g. 10s, 500ms, 2m; 10s when left out, 30s for spike, 1h for soak.
+    /// Measured time, e.g. 10s, 500ms, 2m; 10s when left out, 30s for spike and overload, 1m for idle, 1h for soak.
     #[arg(long, value_parser = parse_duration)]
     pub duration: Option<Duration>,
 
@@ -145,6 +145,10 @@ pub struct Options {
     /// Where the own server's temporary directory is made; a disk, not memory, or durability costs nothing.
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     pub data_parent: Option<PathBuf>,
+
+    /// What single scenarios take.
+    #[command(flatten)]
+    pub course: CourseFlags,
 }
 
 /// `10s`, `500ms`, `2m`, or seconds without a unit.
@@ -201,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_scenario_that_is_only_reserved_is_wrong_usage_that_lists_the_others() {
-        let reserved = ["fanout", "idle", "storm", "compare"];
+        let reserved = ["fanout", "compare"];
         let names = reserved.map(|name| (name, "reserved")).into_iter();
         for (name, why) in names.chain([("nonsense", "no such scenario")]) {
             let error = Options::try_parse_from(["lotkeeper-load", name]).unwrap_err();

@@ -102,7 +102,6 @@ pub struct Pace {
 
 impl Pace {
     /// `per_second` turns from `first_us` on, evenly; a rate of nought never is due.
-    #[allow(dead_code, reason = "for a single loop without a shape")]
     pub fn new(first_us: u64, per_second: f64) -> Self {
         Self::shaped(first_us, per_second, Shape::default(), (0, 1))
     }

@@ -179,6 +179,14 @@ impl Recorder {
         }
     }
 
+    /// Attempts and errors of somebody who keeps no recorder.
+    pub fn tell(&mut self, attempts: u64, errors: &BTreeMap<String, u64>) {
+        self.operations += attempts;
+        for (code, times) in errors {
+            *self.errors.entry(code.clone()).or_default() += times;
+        }
+    }
+
     /// Takes in what another task measured.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.latency.iter_mut().zip(&other.latency) {
@@ -193,14 +201,11 @@ impl Recorder {
         for (mine, theirs) in self.tally.iter_mut().flatten().zip(other.tally.iter().flatten()) {
             *mine += theirs;
         }
-        for (code, times) in &other.errors {
-            *self.errors.entry(code.clone()).or_default() += times;
-        }
         for (what, times) in &other.unstarted {
             self.unstarted(what, *times);
         }
         self.series.merge(&other.series);
-        self.operations += other.operations;
+        self.tell(other.operations, &other.errors);
     }
 
     /// The latencies of a kind; nothing when none was measured.

@@ -39,21 +39,28 @@ pub struct Server {
     process: Process,
     addr: SocketAddr,
     binary: PathBuf,
+    /// To start it again as it was.
+    config: Option<PathBuf>,
+    settings: Vec<(&'static str, String)>,
 }
 
-/// The process and its directory, which go together.
+/// The process and its directory, which go together and are dropped in this order.
 #[derive(Debug)]
 struct Process {
-    child: Child,
+    child: Living,
     dir: TempDir,
 }
 
-impl Drop for Process {
+/// A process that does not outlive its owner.
+#[derive(Debug)]
+struct Living(Child);
+
+impl Drop for Living {
     /// The directory is removed after this, so the process must be gone by then and not only told to go.
     fn drop(&mut self) {
-        let _ = self.child.start_kill();
+        let _ = self.0.start_kill();
         for _ in 0..KILL_POLLS_MAX {
-            match self.child.try_wait() {
+            match self.0.try_wait() {
                 Ok(None) => std::thread::sleep(Duration::from_millis(1)),
                 Ok(Some(_)) | Err(_) => break,
             }
@@ -68,6 +75,8 @@ pub struct Start<'a> {
     pub config: Option<&'a Path>,
     /// Where the temporary directory is made.
     pub parent: Option<&'a Path>,
+    /// Settings in the environment, which stand above the configuration file.
+    pub settings: &'a [(&'static str, String)],
 }
 
 impl Server {
@@ -80,28 +89,25 @@ impl Server {
             .prefix("lotkeeper-load-")
             .tempdir_in(&parent)
             .map_err(in_parent)?;
-        let log = File::create(log_path(&dir)).map_err(in_parent)?;
-        let mut command = hermetic(&binary);
-        command.arg("serve").arg("--data").arg(data_path(&dir)).args(["--listen", "127.0.0.1:0"]);
-        command.env(NO_DRIVER_LIMIT.0, NO_DRIVER_LIMIT.1);
-        if let Some(config) = how.config {
-            command.arg("--config").arg(config);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
-        let spawned = command.spawn();
-        let child =
-            spawned.map_err(|source| LoadError::Spawn { binary: binary.clone(), source })?;
-        let mut process = Process { child, dir };
-        let stdout = process.child.stdout.take().expect("stdout was asked to be a pipe");
-        let listening = timeout(Duration::from_secs(START_SECONDS_MAX), address_line(stdout)).await;
-        match listening {
-            Ok(Some(addr)) => Ok(Self { process, addr, binary }),
-            Ok(None) => Err(down(&process.dir, "it ended before it listened")),
-            Err(_) => Err(down(
-                &process.dir,
-                &format!("no `{LISTENING}...` within {START_SECONDS_MAX} s"),
-            )),
-        }
+        let (config, settings) = (how.config.map(Path::to_path_buf), how.settings.to_vec());
+        let (child, addr) =
+            spawn(&binary, &dir, "127.0.0.1:0", config.as_deref(), &settings).await?;
+        Ok(Self { process: Process { child, dir }, addr, binary, config, settings })
+    }
+
+    /// Ends it with SIGKILL: nothing is drained, nothing is synced.
+    pub async fn kill(&mut self) -> Result<(), LoadError> {
+        let killed = self.process.child.0.kill().await;
+        killed.map_err(|source| LoadError::Spawn { binary: self.binary.clone(), source })
+    }
+
+    /// Starts it again at the same address, on what the one before left.
+    pub async fn start_again(&mut self) -> Result<(), LoadError> {
+        let listen = self.addr.to_string();
+        let (config, dir) = (self.config.as_deref(), &self.process.dir);
+        let (child, _) = spawn(&self.binary, dir, &listen, config, &self.settings).await?;
+        self.process.child = child;
+        Ok(())
     }
 
     /// Mints what a run needs, good for at least `valid`.
@@ -143,7 +149,7 @@ impl Server {
 
     /// Its process id, while it lives.
     pub fn pid(&self) -> Option<u32> {
-        self.process.child.id()
+        self.process.child.0.id()
     }
 
     /// Where its data lie.
@@ -158,12 +164,13 @@ impl Server {
 
     /// Asks it to end, waits, and ends it by force when it does not. Says how it ended.
     pub async fn stop(mut self) -> Result<ExitStatus, String> {
-        let pid = self.process.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let pid = self.process.child.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(pid) = pid {
             // An error means that it is gone already; its status tells.
             let _ = rustix::process::kill_process(pid, Signal::TERM);
         }
-        let ended = timeout(Duration::from_secs(STOP_SECONDS_MAX), self.process.child.wait()).await;
+        let ended =
+            timeout(Duration::from_secs(STOP_SECONDS_MAX), self.process.child.0.wait()).await;
         match ended {
             Ok(Ok(status)) if status.success() => Ok(status),
             Ok(Ok(status)) => {
@@ -171,12 +178,42 @@ impl Server {
             }
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => {
-                let killed = self.process.child.kill().await;
+                let killed = self.process.child.0.kill().await;
                 let how = killed.map_or_else(|error| error.to_string(), |()| "killed".into());
                 Err(format!("did not end within {STOP_SECONDS_MAX} s of SIGTERM; {how}"))
             }
         }
     }
+}
+
+/// Starts the process and waits until it listens.
+async fn spawn(
+    binary: &Path,
+    dir: &TempDir,
+    listen: &str,
+    config: Option<&Path>,
+    settings: &[(&'static str, String)],
+) -> Result<(Living, SocketAddr), LoadError> {
+    let in_dir = |source| LoadError::File { path: dir.path().into(), source };
+    let log = File::options().create(true).append(true).open(log_path(dir)).map_err(in_dir)?;
+    let mut command = hermetic(binary);
+    command.arg("serve").arg("--data").arg(data_path(dir)).args(["--listen", listen]);
+    command.env(NO_DRIVER_LIMIT.0, NO_DRIVER_LIMIT.1);
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
+    if let Some(config) = config {
+        command.arg("--config").arg(config);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+    let spawned = command.spawn();
+    let spawned = spawned.map_err(|source| LoadError::Spawn { binary: binary.into(), source })?;
+    let mut child = Living(spawned);
+    let stdout = child.0.stdout.take().expect("stdout was asked to be a pipe");
+    let why = match timeout(Duration::from_secs(START_SECONDS_MAX), address_line(stdout)).await {
+        Ok(Some(addr)) => return Ok((child, addr)),
+        Ok(None) => "it ended before it listened".into(),
+        Err(_) => format!("no `{LISTENING}...` within {START_SECONDS_MAX} s"),
+    };
+    Err(LoadError::ServerDown { why, log_tail: log_tail(dir) })
 }
 
 /// Reads up to the line that names the address, and keeps reading what follows: a full pipe would stop the server.
@@ -190,10 +227,6 @@ async fn address_line(stdout: ChildStdout) -> Option<SocketAddr> {
         return Some(addr);
     }
     None
-}
-
-fn down(dir: &TempDir, why: &str) -> LoadError {
-    LoadError::ServerDown { why: why.into(), log_tail: log_tail(dir) }
 }
 
 fn data_path(dir: &TempDir) -> PathBuf {

@@ -34,6 +34,11 @@ impl Watched {
         Self { lot, code: code.into(), fold, moved: Notify::new() }
     }
 
+    /// The lot's code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
     /// What was seen so far.
     pub fn fold(&self) -> MutexGuard<'_, StreamFold> {
         self.fold.lock().unwrap_or_else(PoisonError::into_inner)

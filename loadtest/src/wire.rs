@@ -153,6 +153,8 @@ pub struct StreamMessage<'a> {
     #[serde(default)]
     pub from: u64,
     #[serde(default)]
+    pub recovered: bool,
+    #[serde(default)]
     pub reason: Option<&'a str>,
     #[serde(borrow, default)]
     pub slots: Vec<SnapshotSlot<'a>>,

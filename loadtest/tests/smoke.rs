@@ -99,6 +99,51 @@ fn the_book_scenario_passes_its_checks() {
     assert!(report["totals"]["bookings_granted"].as_u64() > Some(0), "{report:#}");
 }
 
+/// A figure of the scenario's own.
+#[track_caller]
+fn figure(report: &Value, name: &str) -> f64 {
+    let rows = report["figures"].as_array().expect("figures");
+    let row = rows.iter().find(|row| row["name"] == name);
+    row.and_then(|row| row["value"].as_f64()).unwrap_or_else(|| panic!("{name}: {report:#}"))
+}
+
+#[test]
+fn silent_sockets_stay_and_are_served_whatever_they_subscribe_to() {
+    for view in ["none", "counts", "slots"] {
+        let few = ["--connections", "200", "--connect-rate", "2000", "--subscribe", view];
+        let report = run("idle", &few);
+        assert_all_checked(&report, 3);
+        assert_eq!(figure(&report, "closed by themselves"), 0.0, "{view}");
+        assert!(figure(&report, "server memory at the end") > 0.0, "{view}");
+    }
+}
+
+#[test]
+fn after_a_storm_everybody_has_everything_once() {
+    let report = run("storm", &["--subscribers", "50", "--rounds", "2", "--rate", "200"]);
+    assert_all_checked(&report, 7);
+    let back = figure(&report, "reconnects resumed") + figure(&report, "reconnects by snapshot");
+    assert_eq!(back, 100.0);
+    assert!(report["totals"]["stream_entries"].as_u64() > Some(0), "{report:#}");
+}
+
+#[test]
+fn after_the_server_was_killed_everybody_has_everything_once() {
+    let few = ["--subscribers", "20", "--rounds", "1", "--rate", "200", "--kill-server"];
+    let report = run("storm", &few);
+    assert_all_checked(&report, 7);
+    assert!(figure(&report, "server down, worst round") > 0.0);
+}
+
+#[test]
+fn an_overload_loses_nothing_that_was_accepted_and_does_nothing_that_was_refused() {
+    let report = run("overload", &["--batch", "100", "--bookers", "8"]);
+    assert_all_checked(&report, 6);
+    for what in ["readings", "bookings"] {
+        assert!(figure(&report, &format!("{what}: accepted")) > 0.0, "{report:#}");
+    }
+}
+
 #[test]
 fn pure_bookings_are_all_granted_and_change_nothing() {
     let flags = ["--slots-asked", "given", "--contention", "spread", "--bookers", "4"];
@@ -206,6 +251,10 @@ fn wrong_usage_is_refused_with_the_remedy_before_anything_starts() {
         (&["--url", "http://example.com:8080"], "not on this machine"),
         (&["--url", "http://127.0.0.1:9"], "LOTKEEPER_TOKEN_OPERATOR"),
         (&["--batch", "10001"], "1 to 10000"),
+        (&["idle", "--connections", "0"], "1 to 25000"),
+        (&["storm", "--rounds", "0"], "at least 1"),
+        (&["overload", "--overload-factor", "0.5"], "1 to 100"),
+        (&["overload", "--lots", "1"], "at least 2"),
     ] {
         let output = load(args);
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -49,6 +49,38 @@ pub struct Facts {
     pub server_version: String,
     pub data_dir: Option<String>,
     pub data_in_memory: bool,
+    /// What this scenario alone measures.
+    pub figures: Vec<Figure>,
+    /// What was played, where the numbers of the plan do not say it.
+    pub course: Option<String>,
+}
+
+/// One row of a scenario's own figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Figure {
+    /// What was measured.
+    pub name: String,
+    pub value: f64,
+    /// `us`, `bytes`, `cores` and the like; a bare word for counts.
+    pub unit: &'static str,
+}
+
+impl Figure {
+    /// A row.
+    pub fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        Self { name: name.into(), value, unit }
+    }
+
+    /// The value as people read it.
+    fn shown(&self) -> String {
+        let Self { value, unit, .. } = self;
+        match *unit {
+            "us" => text::time(value.round() as u64),
+            // A fraction of a core, or per cent, says something; half a socket does not.
+            "cores" | "%" => format!("{value:.3} {unit}"),
+            unit => format!("{} {unit}", text::whole(*value)),
+        }
+    }
 }
 
 /// All that is said of a run.
@@ -57,6 +89,7 @@ pub struct Report {
     format: u32,
     passed: bool,
     scenario: &'static str,
+    course: Option<String>,
     parameters: Parameters,
     machine: Machine,
     data_dir: Option<String>,
@@ -78,6 +111,7 @@ pub struct Report {
     /// The same with fewer rows, for the page.
     #[serde(skip)]
     chart: Timeline,
+    figures: Vec<Figure>,
     operations: u64,
     /// Arrivals that were due and never began.
     unstarted: BTreeMap<&'static str, u64>,
@@ -171,6 +205,7 @@ impl Report {
             format: FORMAT,
             passed: checks.iter().all(Check::passed),
             scenario: plan.scenario.name(),
+            course: facts.course.clone(),
             parameters: Parameters::of(plan),
             data_dir: facts.data_dir.clone(),
             client_version: env!("CARGO_PKG_VERSION"),
@@ -187,6 +222,7 @@ impl Report {
             spike: facts.surge.map(|surge| Phases::of(series, facts.window, surge)),
             timeline: timeline(POINTS_MAX),
             chart: timeline(CHART_POINTS_MAX),
+            figures: facts.figures.clone(),
             operations: facts.recorder.operations(),
             unstarted: facts.recorder.all_unstarted().clone(),
             errors: facts.recorder.errors().clone(),

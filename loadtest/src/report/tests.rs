@@ -43,6 +43,13 @@ fn facts() -> Facts {
         server_version: "0.1.0".into(),
         data_dir: Some("/tmp/x".into()),
         data_in_memory: true,
+        figures: vec![
+            Figure::new("until all are back", 1_240_000.0, "us"),
+            Figure::new("memory per socket", 7_654.4, "bytes"),
+            Figure::new("server while idle", 0.0125, "cores"),
+            Figure::new("resumed", 1_234.0, "reconnects"),
+        ],
+        course: None,
     }
 }
 
@@ -74,6 +81,10 @@ fn the_text_says_what_failed_and_where() {
     for line in [
         "readings  1,000,000/s acknowledged durable (2,000,000)",
         "server    1.50 cores, 1.50 us CPU per reading, 100 MiB resident (peak 200 MiB)",
+        "until all are back                          1.24 s\n",
+        "memory per socket                           7,654 bytes\n",
+        "server while idle                           0.013 cores\n",
+        "resumed                                     1,234 reconnects\n",
         "  ok    streams are whole (0 entries)",
         "  FAIL  slots are right (1,000 slots)",
         "        lot L slot 0",
@@ -96,6 +107,7 @@ fn the_json_has_the_same_figures() {
     assert_eq!(json["totals"]["readings"], 2_000_000);
     assert_eq!(json["latency"][0]["what"], "ingest batch ack");
     assert_eq!(json["checks"][1]["faults"], 12);
+    assert_eq!(json["figures"][1]["unit"], "bytes");
     assert!(json["warnings"].as_array().unwrap().iter().all(Value::is_string));
 }
 
@@ -146,6 +158,13 @@ fn limits_are_checks_and_decide() {
     assert!(text.contains("  ok    limit p99=2ms (1 figures)"), "{text}");
     assert!(text.contains("FAIL  limit readings.rate=1000001"), "{text}");
     assert!(text.contains("readings is 1000000/s, the limit is"), "{text}");
+}
+
+#[test]
+fn a_course_stands_in_place_of_the_plans_numbers() {
+    let facts = Facts { course: Some("8,000 silent sockets".into()), ..facts() };
+    let text = report(&facts).to_string();
+    assert!(text.starts_with("lotkeeper-load ingest: 8,000 silent sockets; seed 1\n"), "{text}");
 }
 
 #[test]

@@ -12,13 +12,32 @@ impl fmt::Display for Report {
         if let Some(spike) = &self.spike {
             write_spike(spike, f)?;
         }
+        self.write_figures(f)?;
         self.write_checks(f)
     }
 }
 
 impl Report {
     fn write_head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_course(f)?;
+        let (measured, warm_up) = (self.measured_seconds, self.parameters.warm_up_seconds);
+        writeln!(f, "measured  {measured:.2} s after {warm_up:.2} s of warm-up")?;
+        let m = &self.machine;
+        let memory = bytes(m.memory_bytes);
+        writeln!(f, "machine   {}, {} cores, {memory}, {}", m.cpu, m.cores, m.os)?;
+        let (client, server) = (self.client_version, &self.server_version);
+        write!(f, "software  lotkeeper {server}, lotkeeper-load {client}, commit {}", self.commit)?;
+        match &self.data_dir {
+            Some(dir) => writeln!(f, "; data in {dir} (removed)"),
+            None => writeln!(f, "; a running server"),
+        }
+    }
+
+    fn write_course(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let p = &self.parameters;
+        if let Some(course) = &self.course {
+            return writeln!(f, "lotkeeper-load {}: {course}; seed {}", self.scenario, p.seed);
+        }
         let speed = match p.rate_per_second {
             Some(rate) => format!("open loop, {rate} readings/s"),
             None => "full speed".into(),
@@ -43,18 +62,7 @@ impl Report {
             p.reads_per_second,
             p.arrivals,
             p.seed
-        )?;
-        let (measured, warm_up) = (self.measured_seconds, p.warm_up_seconds);
-        writeln!(f, "measured  {measured:.2} s after {warm_up:.2} s of warm-up")?;
-        let m = &self.machine;
-        let memory = bytes(m.memory_bytes);
-        writeln!(f, "machine   {}, {} cores, {memory}, {}", m.cpu, m.cores, m.os)?;
-        let (client, server) = (self.client_version, &self.server_version);
-        write!(f, "software  lotkeeper {server}, lotkeeper-load {client}, commit {}", self.commit)?;
-        match &self.data_dir {
-            Some(dir) => writeln!(f, "; data in {dir} (removed)"),
-            None => writeln!(f, "; a running server"),
-        }
+        )
     }
 
     fn write_rates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,6 +103,9 @@ impl Report {
     }
 
     fn write_latency(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.latency.is_empty() {
+            return Ok(());
+        }
         writeln!(
             f,
             "\n{:<22}{:>12}{:>11}{:>11}{:>11}{:>11}",
@@ -107,6 +118,16 @@ impl Report {
                 write!(f, "{:>11}", time(us))?;
             }
             writeln!(f)?;
+        }
+        Ok(())
+    }
+
+    fn write_figures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.figures.is_empty() {
+            writeln!(f)?;
+        }
+        for figure in &self.figures {
+            writeln!(f, "{:<44}{}", figure.name, figure.shown())?;
         }
         Ok(())
     }
@@ -170,7 +191,7 @@ fn write_spike(spike: &Phases, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn whole(rate: f64) -> String {
+pub(super) fn whole(rate: f64) -> String {
     thousands(rate.round() as u64)
 }
 

@@ -1,28 +1,41 @@
 //! What can be played, and the numbers of a run.
 //!
-//! A scenario is a profile (how many of which users) and a mix of bookings; `plan` puts the flags above it,
-//! one runner plays them all.
+//! A scenario is a profile (how many of which users) and a mix of bookings; `plan` puts the flags above it.
+//! One runner plays those that are a steady load; `idle`, `storm` and `overload` take another course each
+//! and have a module of their own.
 //! Names that are reserved are refused by name, so that nobody takes a typo for a scenario.
 
 mod book;
 mod crew;
+mod feeder;
+mod flags;
+mod idle;
 mod ingest;
 mod mixed;
+mod overload;
 mod plan;
+mod quantile;
 mod runner;
+mod session;
 mod soak;
 mod spike;
 mod standard;
+mod storm;
+mod stretch;
 
+pub use flags::CourseFlags;
 pub use plan::{Contention, Plan, SlotsAsked};
-pub use runner::{Sample, run};
+pub use runner::Sample;
 pub use spike::Spike;
 
 use crate::booker::Mix;
+use crate::error::LoadError;
+use crate::options::Options;
+use crate::report::Report;
 use std::time::Duration;
 
 /// Names of scenarios to come.
-const RESERVED: [&str; 4] = ["fanout", "idle", "storm", "compare"];
+const RESERVED: [&str; 2] = ["fanout", "compare"];
 
 /// A scenario that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +52,12 @@ pub enum Scenario {
     Spike,
     /// Everything for a long time.
     Soak,
+    /// Many silent websockets.
+    Idle,
+    /// All subscribers cut at once, again and again.
+    Storm,
+    /// Several times what the server is configured to take.
+    Overload,
 }
 
 /// How many of which users a scenario plays when the flags do not say.
@@ -78,8 +97,17 @@ impl Profile {
 
 impl Scenario {
     /// All that exist.
-    const ALL: [Self; 6] =
-        [Self::Standard, Self::Ingest, Self::Book, Self::Mixed, Self::Spike, Self::Soak];
+    const ALL: [Self; 9] = [
+        Self::Standard,
+        Self::Ingest,
+        Self::Book,
+        Self::Mixed,
+        Self::Spike,
+        Self::Soak,
+        Self::Idle,
+        Self::Storm,
+        Self::Overload,
+    ];
 
     /// As the command line names it.
     pub fn name(self) -> &'static str {
@@ -90,6 +118,9 @@ impl Scenario {
             Self::Mixed => "mixed",
             Self::Spike => "spike",
             Self::Soak => "soak",
+            Self::Idle => "idle",
+            Self::Storm => "storm",
+            Self::Overload => "overload",
         }
     }
 
@@ -113,6 +144,24 @@ impl Scenario {
             Self::Mixed => mixed::PROFILE,
             Self::Spike => spike::PROFILE,
             Self::Soak => soak::PROFILE,
+            Self::Idle => idle::PROFILE,
+            Self::Storm => storm::PROFILE,
+            Self::Overload => overload::PROFILE,
         }
+    }
+}
+
+/// Plays the plan as its scenario does and says what came of it.
+pub async fn run(plan: &Plan, options: &Options) -> Result<Report, LoadError> {
+    match plan.scenario {
+        Scenario::Standard
+        | Scenario::Ingest
+        | Scenario::Book
+        | Scenario::Mixed
+        | Scenario::Spike
+        | Scenario::Soak => runner::run(plan, options).await,
+        Scenario::Idle => idle::run(plan, options).await,
+        Scenario::Storm => storm::run(plan, options).await,
+        Scenario::Overload => overload::run(plan, options).await,
     }
 }

@@ -37,6 +37,16 @@ pub const NOTHING_DRIFTS: &str =
 /// Of the own server.
 pub const SERVER_ENDS_WELL: &str = "the server ends in order when asked to";
 
+/// Of every silent websocket at the end.
+pub const SOCKETS_STILL_SERVED: &str = "every socket still gets a change, or answers, at the end";
+/// Of every subscriber after a storm.
+pub const NOBODY_IS_LEFT_OUT: &str = "after every cut every subscriber is back";
+/// Of every refusal under overload.
+pub const REFUSALS_SAY_WHEN: &str = "every refusal says when to try again";
+/// Of every lot after an overload.
+pub const REFUSED_HAS_NO_EFFECT: &str =
+    "lots have what was accepted and nothing of what was refused";
+
 /// Faults of one check that are shown; the rest is a number.
 pub const FAULTS_SHOWN_MAX: usize = 10;
 

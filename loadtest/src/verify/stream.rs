@@ -69,6 +69,11 @@ impl StreamFold {
         self.seq
     }
 
+    /// The history it belongs to, once the server said so.
+    pub fn epoch(&self) -> Option<&str> {
+        self.epoch.as_deref()
+    }
+
     /// Status by slot.
     pub fn statuses(&self) -> &BTreeMap<String, Status> {
         &self.statuses

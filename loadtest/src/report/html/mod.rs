@@ -38,6 +38,10 @@ pub fn page(report: &Report) -> Markup {
                         h2 { "The spike" }
                         (tables::spike(spike))
                     }
+                    @if !report.figures.is_empty() {
+                        h2 { "Of this scenario" }
+                        (tables::figures(report))
+                    }
                     h2 { "Over time" }
                     (charts::over_time(report))
                     h2 { "Figures" }
@@ -72,8 +76,9 @@ fn head(report: &Report) -> Markup {
             p {
                 @if failed > 0 { strong { (failed) " of " (report.checks.len()) " checks failed. " } }
                 @else { "All " (report.checks.len()) " checks passed. " }
-                (thousands(p.lots as u64)) " lots of " (thousands(p.slots_per_lot as u64)) " slots, measured for "
-                (seconds(report.measured_seconds)) " after " (seconds(p.warm_up_seconds)) " of warm-up."
+                @if let Some(course) = &report.course { (course) }
+                @else { (thousands(p.lots as u64)) " lots of " (thousands(p.slots_per_lot as u64)) " slots" }
+                ", measured for " (seconds(report.measured_seconds)) " after " (seconds(p.warm_up_seconds)) " of warm-up."
             }
             p.soft {
                 "lotkeeper " (report.server_version) " at commit " (report.commit) " on " (m.cpu) ", "

@@ -77,6 +77,12 @@ fn after(elapsed: Option<f64>) -> String {
     }
 }
 
+/// What this scenario alone measures.
+pub fn figures(report: &Report) -> Markup {
+    let rows = report.figures.iter().map(|figure| (figure.name.clone(), figure.shown()));
+    named("Figures of this scenario", rows)
+}
+
 /// How often what happened.
 pub fn rates(report: &Report) -> Markup {
     let (rate, total) = (&report.per_second, &report.totals);

@@ -6,7 +6,7 @@ use crate::machine::Usage;
 use crate::options::Options;
 use crate::pace::Surge;
 use crate::recorder::{Measure, Recorder, Tally, Window};
-use crate::report::Facts;
+use crate::report::{Facts, Figure};
 use crate::scenario::{Plan, Sample};
 use crate::verify::Check;
 use clap::Parser;
@@ -58,6 +58,11 @@ fn report(measured_seconds: u64) -> Result<Report, LoadError> {
         server_version: "0.1.0</title>".into(),
         data_dir: Some("/tmp/<dir>".into()),
         data_in_memory: true,
+        figures: vec![
+            Figure::new("returns <i>", 1_240_000.0, "us"),
+            Figure::new("server while idle", 0.0125, "cores"),
+        ],
+        course: Some("8,000 <silent> sockets".into()),
     };
     let duration = format!("{measured_seconds}s");
     let line = ["lotkeeper-load", "spike", "--threads", "1", "--duration", &duration];
@@ -145,6 +150,10 @@ fn every_figure_of_the_text_is_in_the_page() {
         "12,345 slots".into(),
         "4,321".into(),
         "bookings per second".into(),
+        "returns <i>".into(),
+        "1.24 s".into(),
+        "0.013 cores".into(),
+        "8,000 <silent> sockets".into(),
         report.machine.cpu.clone(),
     ] {
         assert!(said.contains(&text), "{text}");

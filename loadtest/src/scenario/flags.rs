@@ -1,0 +1,53 @@
+//! Flags of the scenarios that take a course of their own; without a word they stand at their defaults.
+
+use clap::{Args, ValueEnum};
+
+/// What a silent socket subscribes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum View {
+    /// Nothing: a bare websocket.
+    None,
+    /// The lot's figures.
+    Counts,
+    /// Every slot of the lot.
+    Slots,
+}
+
+impl View {
+    /// As the stream names it; nothing for a bare websocket.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Counts => Some("counts"),
+            Self::Slots => Some("slots"),
+        }
+    }
+}
+
+/// What `idle`, `storm` and `overload` take.
+#[derive(Clone, Debug, Args)]
+pub struct CourseFlags {
+    /// idle: websockets that are held open.
+    #[arg(long, default_value_t = 8_000)]
+    pub connections: usize,
+
+    /// idle: new websockets per second.
+    #[arg(long, default_value_t = 1_000.0)]
+    pub connect_rate: f64,
+
+    /// idle: what each websocket subscribes to.
+    #[arg(long, value_enum, default_value_t = View::Slots)]
+    pub subscribe: View,
+
+    /// storm: how often everybody is cut off.
+    #[arg(long, default_value_t = 3)]
+    pub rounds: u32,
+
+    /// storm: the server is killed with SIGKILL and started again instead; with an own server only.
+    #[arg(long, conflicts_with = "url")]
+    pub kill_server: bool,
+
+    /// overload: what is offered, in multiples of the capacity found.
+    #[arg(long, default_value_t = 8.0)]
+    pub overload_factor: f64,
+}
