@@ -7,7 +7,7 @@
 use crate::clock::{Clock, MICROS_PER_SECOND};
 use crate::error::LoadError;
 use crate::fleet::Fleet;
-use crate::http::HttpClient;
+use crate::http::{HttpClient, get};
 use crate::model::ShardModel;
 use crate::subscriber::Watched;
 use crate::verify::{
@@ -271,13 +271,6 @@ impl Audit {
     }
 
     async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, LoadError> {
-        let doing = || format!("GET {path}");
-        let failed = |source| LoadError::Http { doing: doing(), source };
-        let answer = self.client.get(path).await.map_err(failed)?;
-        if answer.status != 200 {
-            let (status, body) = (answer.status, answer.excerpt());
-            return Err(LoadError::Refused { doing: doing(), status, body });
-        }
-        answer.json().map_err(failed)
+        get(&mut self.client, path).await
     }
 }

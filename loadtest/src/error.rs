@@ -41,6 +41,8 @@ pub enum LoadError {
          raise the hard limit (`ulimit -Hn {needed}`, or LimitNOFILE of the service) or ask for fewer sockets"
     )]
     Descriptors { needed: u64, hard: u64 },
+    #[error("the fan-out could not be played: {what}")]
+    Swarm { what: String },
     #[error("interrupted; the server was ended and its directory removed")]
     Interrupted,
 }

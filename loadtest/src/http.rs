@@ -1,7 +1,7 @@
 //! One HTTP/1.1 keep-alive connection, opened again when it broke. A failed request is never sent again
 //! here: its outcome is unknown, and hiding that is exactly what a load tester must not do.
 
-use crate::error::HttpError;
+use crate::error::{HttpError, LoadError};
 use crate::wire::Problem;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -130,6 +130,18 @@ impl HttpClient {
         };
         Ok(self.sender.insert(sender))
     }
+}
+
+/// `GET` of something that must be there.
+pub async fn get<T: DeserializeOwned>(client: &mut HttpClient, path: &str) -> Result<T, LoadError> {
+    let doing = || format!("GET {path}");
+    let failed = |source| LoadError::Http { doing: doing(), source };
+    let answer = client.get(path).await.map_err(failed)?;
+    if answer.status != 200 {
+        let (status, body) = (answer.status, answer.excerpt());
+        return Err(LoadError::Refused { doing: doing(), status, body });
+    }
+    answer.json().map_err(failed)
 }
 
 /// The connection's own task ends when its sender is dropped or the server closes.

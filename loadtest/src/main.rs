@@ -7,6 +7,7 @@ mod alarm;
 mod audit;
 mod booker;
 mod clock;
+mod compare;
 mod drift;
 mod encoder;
 mod error;
@@ -29,23 +30,27 @@ mod series;
 mod server;
 mod socket;
 mod subscriber;
+mod swarm;
 mod target;
 mod verify;
 mod warning;
 mod wire;
 
+use crate::compare::echo;
+use crate::compare::options::CompareOptions;
 use crate::error::LoadError;
 use crate::options::Options;
 use crate::report::Report;
 use crate::scenario::Plan;
 use clap::Parser;
 use std::process::ExitCode;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    match run(&options) {
-        Ok(report) if report.passed() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(1),
+    match command() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
         Err(error) => {
             eprintln!("lotkeeper-load: {error}");
             ExitCode::from(error.exit_code())
@@ -53,15 +58,35 @@ fn main() -> ExitCode {
     }
 }
 
+/// The comparison has flags of its own, so it is told from the scenarios before either is parsed.
+fn command() -> Result<bool, LoadError> {
+    let words: Vec<String> = std::env::args().collect();
+    match words.get(1).map(String::as_str) {
+        Some(compare::SUBCOMMAND) => {
+            let name = "lotkeeper-load compare".to_string();
+            let words = std::iter::once(name).chain(words.into_iter().skip(2));
+            let options = CompareOptions::parse_from(words);
+            let runtime = runtime(options.threads())?;
+            runtime.block_on(until_interrupted(compare::run(options)))
+        }
+        Some(echo::SUBCOMMAND) => echo::serve(words.get(2).map(String::as_str)).map(|()| true),
+        _ => run(&Options::parse()).map(|report| report.passed()),
+    }
+}
+
+fn runtime(threads: usize) -> Result<Runtime, LoadError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|source| LoadError::Runtime { source })
+}
+
 /// Plans, runs, prints.
 fn run(options: &Options) -> Result<Report, LoadError> {
     let plan = Plan::of(options)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(plan.threads)
-        .enable_all()
-        .build()
-        .map_err(|source| LoadError::Runtime { source })?;
-    let report = runtime.block_on(until_interrupted(scenario::run(&plan, options)))?;
+    let report =
+        runtime(plan.threads)?.block_on(until_interrupted(scenario::run(&plan, options)))?;
     print!("{report}");
     if let Some(path) = &options.json {
         report.write_json(path)?;
@@ -72,12 +97,21 @@ fn run(options: &Options) -> Result<Report, LoadError> {
     Ok(report)
 }
 
-/// Dropping the run ends the server's process and removes its directory, so Ctrl-C leaves nothing behind.
-async fn until_interrupted(
-    run: impl Future<Output = Result<Report, LoadError>>,
-) -> Result<Report, LoadError> {
+/// Dropping the run ends the servers it started and removes their directories, so that neither Ctrl-C nor
+/// SIGTERM leaves anything behind.
+async fn until_interrupted<T>(
+    run: impl Future<Output = Result<T, LoadError>>,
+) -> Result<T, LoadError> {
+    let ended = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            // Without it, Ctrl-C alone ends the run in order.
+            Err(_) => std::future::pending().await,
+        }
+    };
     tokio::select! {
         outcome = run => outcome,
         _ = tokio::signal::ctrl_c() => Err(LoadError::Interrupted),
+        _ = ended => Err(LoadError::Interrupted),
     }
 }

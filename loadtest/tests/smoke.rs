@@ -1,32 +1,11 @@
 //! The command against the real server: every scenario runs, its checks pass, nothing is left behind.
 //! No timing is asserted: this machine may be busy.
 
+mod common;
+
+use common::{build_server_if_missing, load};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-/// The command under test; the server is looked for beside it.
-const LOAD: &str = env!("CARGO_BIN_EXE_lotkeeper-load");
-
-/// `cargo test --workspace` builds the server beside the command; `-p lotkeeper-loadtest` alone does not.
-fn build_server_if_missing() {
-    let dir = Path::new(LOAD).parent().expect("a binary lies in a directory");
-    if dir.join(format!("lotkeeper{}", std::env::consts::EXE_SUFFIX)).is_file() {
-        return;
-    }
-    let target_dir = dir.parent().expect("the profile's directory lies in the target directory");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "-p", "lotkeeper-gateway", "--bin", "lotkeeper", "--target-dir"]);
-    cargo.arg(target_dir).current_dir(env!("CARGO_MANIFEST_DIR"));
-    if dir.ends_with("release") {
-        cargo.arg("--release");
-    }
-    assert!(cargo.status().expect("cargo runs").success(), "the server does not build");
-}
-
-fn load(args: &[&str]) -> Output {
-    Command::new(LOAD).args(args).env_remove("LOTKEEPER_BIN").output().expect("the command runs")
-}
+use std::path::PathBuf;
 
 /// Runs a scenario with tiny numbers; gives back its JSON report.
 #[track_caller]
@@ -245,7 +224,7 @@ fn a_broken_limit_fails_the_run_and_the_page_says_so() {
 #[test]
 fn wrong_usage_is_refused_with_the_remedy_before_anything_starts() {
     for (args, said) in [
-        (["fanout"].as_slice(), "standard, ingest, book, mixed, spike, soak"),
+        (["nonsense"].as_slice(), "standard, ingest, book, mixed, spike, soak"),
         (&["--limit", "speed=1"], "readings.rate"),
         (&["ingest", "--ramp", "1s"], "no rate to climb to"),
         (&["--url", "http://example.com:8080"], "not on this machine"),

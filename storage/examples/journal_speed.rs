@@ -1,5 +1,7 @@
 //! Commits per second of the journal on disk against a plain file with `sync_data`; the benches measure
-//! this with more care, this prints figures in half a minute. Argument: a directory on the disk in question.
+//! this with more care, this prints figures in half a minute. Arguments: a directory on the disk in question;
+//! then, for programs, `--json SECONDS SIZES`: only the journal, so long for each of these records per commit
+//! (commas between), one JSON object per line.
 
 use std::fs::File;
 use std::io::Write;
@@ -33,12 +35,21 @@ fn records(first_seq: u64, count: u64) -> Vec<Record> {
     (first_seq..first_seq + count).map(record).collect()
 }
 
-fn measure(name: &str, per_commit: u64, mut commit: impl FnMut(&[Record]) -> u64) {
+/// How long a measurement takes and how it is told.
+#[derive(Clone, Copy)]
+struct Manner {
+    seconds: f64,
+    json: bool,
+}
+
+const FOR_PEOPLE: Manner = Manner { seconds: 4.0, json: false };
+
+fn measure(manner: Manner, name: &str, per_commit: u64, mut commit: impl FnMut(&[Record]) -> u64) {
     let mut latencies = Vec::new();
     let (mut seq, mut bytes) = (1, 0);
     let start = Instant::now();
     let mut inside = Duration::ZERO;
-    while start.elapsed() < Duration::from_secs(4) {
+    while start.elapsed().as_secs_f64() < manner.seconds {
         let records = records(seq, per_commit);
         let before = Instant::now();
         bytes += commit(&records);
@@ -48,33 +59,60 @@ fn measure(name: &str, per_commit: u64, mut commit: impl FnMut(&[Record]) -> u64
     }
     latencies.sort();
     let seconds = inside.as_secs_f64();
+    let (p50, p99) = (latencies[latencies.len() / 2], latencies[latencies.len() * 99 / 100]);
+    if manner.json {
+        println!(
+            r#"{{"name":"{name}","records_per_commit":{per_commit},"commits_per_second":{:.3},"bytes_per_commit":{:.1},"p50_us":{},"p99_us":{}}}"#,
+            latencies.len() as f64 / seconds,
+            bytes as f64 / latencies.len() as f64,
+            p50.as_micros(),
+            p99.as_micros(),
+        );
+        return;
+    }
     println!(
-        "{name:28} {per_commit:6} records: {:8.0} commits/s {:9.0} records/s {:6.1} MB/s {:5.1} B/record, p50 {:?} p99 {:?}",
+        "{name:28} {per_commit:6} records: {:8.0} commits/s {:9.0} records/s {:6.1} MB/s {:5.1} B/record, p50 {p50:?} p99 {p99:?}",
         latencies.len() as f64 / seconds,
         (seq - 1) as f64 / seconds,
         bytes as f64 / seconds / 1e6,
         bytes as f64 / (seq - 1) as f64,
-        latencies[latencies.len() / 2],
-        latencies[latencies.len() * 99 / 100],
     );
+}
+
+/// The journal alone, in a directory that stays for whoever opens it again.
+fn journal(manner: Manner, root: &Path, per_commit: u64) {
+    let data_dir = root.join(format!("sled-{per_commit}"));
+    let rotate_bytes = u64::MAX;
+    let (mut journal, _) =
+        SledJournal::open(Options { data_dir, rotate_bytes, ..Options::default() })
+            .expect("a fresh directory opens");
+    measure(manner, "sled + sync_data", per_commit, |records| {
+        journal.commit(records).expect("the disk takes it");
+        journal.last_commit().bytes
+    });
 }
 
 fn main() {
     let root = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let root = Path::new(&root).join(format!("journal-speed-{}", std::process::id()));
     std::fs::create_dir_all(&root).expect("the directory can be made");
+    let words: Vec<String> = std::env::args().skip(2).collect();
+    if let [flag, seconds, sizes] = words.as_slice()
+        && flag == "--json"
+    {
+        let seconds = seconds.parse().expect("--json SECONDS SIZES: seconds are a number");
+        let manner = Manner { seconds, json: true };
+        for size in sizes.split(',') {
+            let per_commit = size.parse().expect("--json SECONDS SIZES: sizes are numbers");
+            journal(manner, &root, per_commit);
+        }
+        drop(std::fs::remove_dir_all(&root));
+        return;
+    }
     for per_commit in [200, 2_000, 20_000] {
-        let data_dir = root.join(format!("sled-{per_commit}"));
+        journal(FOR_PEOPLE, &root, per_commit);
         let rotate_bytes = u64::MAX;
-        let (mut journal, _) =
-            SledJournal::open(Options { data_dir, rotate_bytes, ..Options::default() })
-                .expect("a fresh directory opens");
-        measure("sled + sync_data", per_commit, |records| {
-            journal.commit(records).expect("the disk takes it");
-            journal.last_commit().bytes
-        });
         let data_dir = root.join(format!("sled-{per_commit}"));
-        drop(journal);
         let start = Instant::now();
         let (_journal, recovery) =
             SledJournal::open(Options { data_dir, rotate_bytes, ..Options::default() })
@@ -90,7 +128,7 @@ fn main() {
         );
         let mut file = File::create(root.join("plain")).expect("the file can be made");
         let mut encoder = Encoder::default();
-        measure("plain file + sync_data", per_commit, |records| {
+        measure(FOR_PEOPLE, "plain file + sync_data", per_commit, |records| {
             encoder.encode(1, records).expect("records fit");
             file.write_all(encoder.bytes()).expect("the disk takes it");
             file.sync_data().expect("the disk takes it");
@@ -98,7 +136,7 @@ fn main() {
         });
     }
     let mut encoder = Encoder::default();
-    measure("encoding alone", 200, |records| {
+    measure(FOR_PEOPLE, "encoding alone", 200, |records| {
         encoder.encode(1, records).expect("records fit");
         encoder.bytes().len() as u64
     });

@@ -2,11 +2,14 @@
 //! machines, both from the same figures.
 
 mod curve;
+mod fanout;
 mod html;
 mod parameters;
 mod phases;
-mod text;
+pub mod text;
 mod timeline;
+
+pub use self::fanout::FanOut;
 
 use self::curve::Curve;
 use self::parameters::Parameters;
@@ -118,6 +121,9 @@ pub struct Report {
     errors: BTreeMap<String, u64>,
     checks: Vec<Check>,
     warnings: Vec<Warning>,
+    /// Of the scenario `fanout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fan_out: Option<FanOut>,
 }
 
 #[derive(Debug, Serialize)]
@@ -229,7 +235,14 @@ impl Report {
             checks,
             warnings: warning::find(&evidence),
             machine,
+            fan_out: None,
         }
+    }
+
+    /// With what the scenario `fanout` measured.
+    pub fn with_fan_out(mut self, fan_out: Option<FanOut>) -> Self {
+        self.fan_out = fan_out;
+        self
     }
 
     /// Whether every check passed.

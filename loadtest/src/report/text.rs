@@ -84,6 +84,9 @@ impl Report {
         if p.subscribers > 0 {
             writeln!(f, "stream    {} entries/s received", whole(rate.stream_entries))?;
         }
+        if let Some(fan_out) = &self.fan_out {
+            write!(f, "{fan_out}")?;
+        }
         if let Some(server) = &self.server {
             write!(f, "server    {:.2} cores", server.cores_used)?;
             if let Some(us) = server.cpu_us_per_reading {
@@ -196,7 +199,7 @@ pub(super) fn whole(rate: f64) -> String {
 }
 
 /// `1234567` as `1,234,567`.
-pub(super) fn thousands(number: u64) -> String {
+pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -208,7 +211,7 @@ pub(super) fn thousands(number: u64) -> String {
     text
 }
 
-pub(super) fn time(us: u64) -> String {
+pub fn time(us: u64) -> String {
     match us {
         0..1_000 => format!("{us} us"),
         1_000..1_000_000 => format!("{:.2} ms", us as f64 / 1e3),
@@ -216,7 +219,7 @@ pub(super) fn time(us: u64) -> String {
     }
 }
 
-pub(super) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     let mib = bytes as f64 / f64::from(1 << 20);
     if mib < 10_240.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1_024.0) }
 }

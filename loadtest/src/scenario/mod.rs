@@ -1,12 +1,12 @@
 //! What can be played, and the numbers of a run.
 //!
 //! A scenario is a profile (how many of which users) and a mix of bookings; `plan` puts the flags above it.
-//! One runner plays those that are a steady load; `idle`, `storm` and `overload` take another course each
-//! and have a module of their own.
-//! Names that are reserved are refused by name, so that nobody takes a typo for a scenario.
+//! One runner plays those that are a steady load; `idle`, `storm`, `overload` and `fanout` take another
+//! course each and have a module of their own.
 
 mod book;
 mod crew;
+mod fanout;
 mod feeder;
 mod flags;
 mod idle;
@@ -23,6 +23,7 @@ mod standard;
 mod storm;
 mod stretch;
 
+pub use fanout::{AHEAD_CHANGES_MAX, CHECKED, FanOutPlan, View};
 pub use flags::CourseFlags;
 pub use plan::{Contention, Plan, SlotsAsked};
 pub use runner::Sample;
@@ -33,9 +34,6 @@ use crate::error::LoadError;
 use crate::options::Options;
 use crate::report::Report;
 use std::time::Duration;
-
-/// Names of scenarios to come.
-const RESERVED: [&str; 2] = ["fanout", "compare"];
 
 /// A scenario that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +56,8 @@ pub enum Scenario {
     Storm,
     /// Several times what the server is configured to take.
     Overload,
+    /// Many subscribers of one lot.
+    Fanout,
 }
 
 /// How many of which users a scenario plays when the flags do not say.
@@ -97,7 +97,7 @@ impl Profile {
 
 impl Scenario {
     /// All that exist.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Standard,
         Self::Ingest,
         Self::Book,
@@ -107,6 +107,7 @@ impl Scenario {
         Self::Idle,
         Self::Storm,
         Self::Overload,
+        Self::Fanout,
     ];
 
     /// As the command line names it.
@@ -121,6 +122,7 @@ impl Scenario {
             Self::Idle => "idle",
             Self::Storm => "storm",
             Self::Overload => "overload",
+            Self::Fanout => "fanout",
         }
     }
 
@@ -129,9 +131,6 @@ impl Scenario {
         let exists = Self::ALL.map(Self::name).join(", ");
         match Self::ALL.into_iter().find(|scenario| scenario.name() == name) {
             Some(scenario) => Ok(scenario),
-            None if RESERVED.contains(&name) => Err(format!(
-                "the name is reserved, the scenario does not exist yet; choose one of: {exists}"
-            )),
             None => Err(format!("no such scenario; choose one of: {exists}")),
         }
     }
@@ -147,6 +146,7 @@ impl Scenario {
             Self::Idle => idle::PROFILE,
             Self::Storm => storm::PROFILE,
             Self::Overload => overload::PROFILE,
+            Self::Fanout => fanout::PROFILE,
         }
     }
 }
@@ -163,5 +163,6 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Report, LoadError> {
         Scenario::Idle => idle::run(plan, options).await,
         Scenario::Storm => storm::run(plan, options).await,
         Scenario::Overload => overload::run(plan, options).await,
+        Scenario::Fanout => fanout::run(plan, options).await,
     }
 }

@@ -1,6 +1,6 @@
 //! The numbers of one run: the scenario's own with the flags above them, checked before anything starts.
 
-use super::{Profile, Scenario, Spike, soak, spike};
+use super::{FanOutPlan, Profile, Scenario, Spike, soak, spike};
 use crate::booker::Mix;
 use crate::encoder::{Encoding, READINGS_PER_BATCH_MAX};
 use crate::error::LoadError;
@@ -77,6 +77,8 @@ pub struct Plan {
     pub read_rate: f64,
     pub seed: u64,
     pub threads: usize,
+    /// Of the scenario `fanout` alone.
+    pub fanout: FanOutPlan,
 }
 
 impl Plan {
@@ -94,7 +96,7 @@ impl Plan {
             spike: spike_of(options, duration)?,
             drift_percent: drift_of(options)?,
             limits: options.limits.clone(),
-            lots: options.lots,
+            lots: if options.scenario == Scenario::Fanout { 1 } else { options.lots },
             slots: options.slots,
             ingest_connections: options.ingest_connections.unwrap_or(profile.ingest_connections),
             batch: options.batch,
@@ -109,6 +111,10 @@ impl Plan {
             read_rate: options.read_rate.unwrap_or(profile.read_rate),
             seed: options.seed,
             threads: options.threads.unwrap_or(cores / 2).max(1),
+            fanout: FanOutPlan {
+                view: options.view,
+                changes_per_second: options.changes_per_second,
+            },
         };
         plan.check_numbers()?;
         plan.check_rates()?;
@@ -150,6 +156,7 @@ impl Plan {
         let rates = [
             ("--rate", self.rate),
             ("--booking-rate", self.booking_rate),
+            ("--changes-per-second", self.fanout.changes_per_second),
             ("--read-rate", Some(self.read_rate)),
         ];
         for (flag, rate) in rates {
@@ -278,6 +285,7 @@ mod tests {
             ["--lots-per-subscriber", "101"],
             ["--rate", "0"],
             ["--booking-rate", "0"],
+            ["--changes-per-second", "0"],
             ["--read-rate", "-1"],
             ["--duration", "0s"],
             ["--spike-factor", "2"],

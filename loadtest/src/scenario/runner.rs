@@ -119,11 +119,12 @@ pub(super) async fn measure(
         let now_us = clock.now_us();
         let tick_us = (now_us / interval_us + 1) * interval_us;
         let edges = [tick_us, window.from_us, window.to_us].into_iter();
-        let Some(next_us) = edges.filter(|at_us| *at_us > now_us && *at_us <= window.to_us).min()
-        else {
-            break;
-        };
-        clock.sleep_until(next_us).await;
+        let next_us = edges.filter(|at_us| *at_us > now_us && *at_us <= window.to_us).min();
+        // A tick just before the window may have taken until after its beginning: then it is now.
+        if first.is_some() || now_us < window.from_us {
+            let Some(next_us) = next_us else { break };
+            clock.sleep_until(next_us).await;
+        }
         let sample = Sample::take(clock, server_pid);
         if first.is_none() && sample.at_us >= window.from_us {
             first = Some(sample);

@@ -38,6 +38,10 @@ pub fn page(report: &Report) -> Markup {
                         h2 { "The spike" }
                         (tables::spike(spike))
                     }
+                    @if let Some(fan_out) = &report.fan_out {
+                        h2 { "Fan-out" }
+                        (tables::fan_out(fan_out))
+                    }
                     @if !report.figures.is_empty() {
                         h2 { "Of this scenario" }
                         (tables::figures(report))

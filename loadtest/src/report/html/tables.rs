@@ -3,7 +3,10 @@
 use super::super::phases::Phases;
 use super::super::text::{bytes, thousands, time};
 use super::{Report, seconds};
+use crate::report::FanOut;
 use maud::{Markup, html};
+use serde::Serialize;
+use serde_json::Value;
 
 /// Latency at the usual percentiles.
 pub fn latency(report: &Report) -> Markup {
@@ -196,16 +199,28 @@ pub fn place(report: &Report) -> Markup {
 
 /// Every parameter of the run, as the JSON names them.
 pub fn parameters(report: &Report) -> Markup {
-    let all = serde_json::to_value(&report.parameters).unwrap_or_default();
+    as_json_has_them("Parameters", &report.parameters)
+}
+
+/// What reaching many subscribers cost.
+pub fn fan_out(fan_out: &FanOut) -> Markup {
+    as_json_has_them("Deliveries in the measured time", fan_out)
+}
+
+fn as_json_has_them(caption: &str, fields: &impl Serialize) -> Markup {
+    let all = serde_json::to_value(fields).unwrap_or_default();
     let rows = all.as_object().into_iter().flatten().map(|(name, value)| {
         let value = match value {
-            serde_json::Value::Null => "full speed or none".into(),
-            serde_json::Value::String(text) => text.clone(),
+            Value::Null => "full speed or none".into(),
+            Value::String(text) => text.clone(),
+            Value::Number(number) if number.is_f64() => {
+                format!("{:.3}", number.as_f64().unwrap_or_default())
+            }
             other => other.to_string(),
         };
         (name.replace('_', " "), value)
     });
-    named("Parameters", rows)
+    named(caption, rows)
 }
 
 fn named(caption: &str, rows: impl IntoIterator<Item = (String, String)>) -> Markup {
