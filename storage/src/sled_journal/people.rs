@@ -30,6 +30,10 @@ pub(crate) const KEY_BYTES: usize = 32;
 /// People kept in memory: about 200 bytes each.
 const CACHED_MAX: usize = 50_000;
 
+/// People who wait for a commit at most. Requests that are refused make people and no commits: without a
+/// bound they would fill the memory.
+const WAITING_MAX: usize = 4_096;
+
 #[derive(Clone, Encode, Decode)]
 struct Person {
     tenant: String,
@@ -64,21 +68,26 @@ impl People {
     /// Writes who waits; durable with the next flush. The journal calls it before the frames of a commit.
     pub(crate) fn write(&self, live: &Live) -> Result<(), JournalError> {
         // Held to the end: whoever is not waiting any more is found in sled.
-        let mut waiting = self.waiting.lock();
-        if waiting.by_hash.is_empty() {
+        self.waiting.lock().write(live)
+    }
+}
+
+impl Waiting {
+    fn write(&mut self, live: &Live) -> Result<(), JournalError> {
+        if self.by_hash.is_empty() {
             return Ok(());
         }
         let mut batch = sled::Batch::default();
-        for (by_hash, pseudonym) in &waiting.by_hash {
+        for (by_hash, pseudonym) in &self.by_hash {
             batch.insert(by_hash, pseudonym.0.as_bytes());
         }
-        for (pseudonym, person) in &waiting.by_pseudonym {
+        for (pseudonym, person) in &self.by_pseudonym {
             let text = bincode::encode_to_vec(person, bincode::config::standard())
                 .map_err(|error| JournalError::damaged("a clear text", error.to_string()))?;
             batch.insert(&key(BY_PSEUDONYM, pseudonym.as_bytes()), text);
         }
         live.vault.apply_batch(batch).map_err(|error| live.error("write", &error))?;
-        *waiting = Waiting::default();
+        *self = Self::default();
         Ok(())
     }
 }
@@ -206,6 +215,9 @@ impl Vault for SledVault {
         people.clear.insert(pseudonym.0, person.clear.as_str().into());
         waiting.by_hash.insert(by_hash, pseudonym);
         waiting.by_pseudonym.insert(pseudonym.0, person);
+        if waiting.by_hash.len() >= WAITING_MAX {
+            waiting.write(&self.0.live.read())?;
+        }
         Ok(pseudonym)
     }
 
