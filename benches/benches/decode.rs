@@ -6,33 +6,16 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lotkeeper_actors::{Clock, Engine, LotHandle, Metrics, Options};
-use lotkeeper_benches::Stream;
+use lotkeeper_actors::LotHandle;
+use lotkeeper_benches::recovered_lot;
 use lotkeeper_engine::slot::Source;
 use lotkeeper_gateway::wire::readings;
 use lotkeeper_gateway::wire::readings_binary::{FORMAT, Message, OCCUPIED, SEQUENCE};
-use lotkeeper_storage::{Journal, MemoryJournal, MemoryStore};
 
 /// Readings in a batch.
 const BATCH: u16 = 100;
 /// 2026-03-01T09:00:00Z.
 const OBSERVED_MICROS: i64 = 1_772_355_600_000_000;
-
-/// A lot, and the engine that keeps it alive.
-fn lot(runtime: &tokio::runtime::Runtime) -> (Engine, LotHandle) {
-    let store = MemoryStore::default();
-    let (mut journal, _) = MemoryJournal::open(store.clone());
-    journal.commit(&Stream::new(1).take(1)).expect("memory takes it");
-    drop(journal);
-    let (journal, recovery) = MemoryJournal::open(store);
-    let clock = Clock::manual(recovery.last_at);
-    let options = Options { tick_ms: None, ..Options::default() };
-    let (journal, metrics) = (Box::new(journal), Metrics::unregistered());
-    let started = runtime.block_on(Engine::start(journal, recovery, clock, options, metrics));
-    let engine = started.expect("the engine starts");
-    let lot = engine.lot("default", "L0").expect("the stream creates it");
-    (engine, lot)
-}
 
 fn json(lot: &LotHandle) -> Vec<u8> {
     let view = lot.view();
@@ -66,7 +49,7 @@ fn binary(lot: &LotHandle) -> Vec<u8> {
 
 fn decode(c: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().expect("the runtime starts");
-    let (_engine, lot) = lot(&runtime);
+    let (_engine, lot) = runtime.block_on(recovered_lot(0, 1));
     let (json, binary) = (json(&lot), binary(&lot));
     let mut group = c.benchmark_group("decode");
     group.throughput(Throughput::Elements(BATCH.into()));

@@ -6,34 +6,13 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lotkeeper_actors::{Batch, CatchUp, Clock, Engine, LotHandle, Metrics, Options};
-use lotkeeper_benches::Stream;
+use lotkeeper_actors::{Batch, CatchUp, LotHandle};
+use lotkeeper_benches::recovered_lot;
 use lotkeeper_gateway::stream::message;
 use lotkeeper_gateway::wire::instant::Instant;
-use lotkeeper_storage::{Journal, MemoryJournal, MemoryStore};
 
 /// Readers of one lot.
 const READERS: u64 = 1_000;
-
-/// A lot with its ring as recovery fills it, and the engine that keeps it alive.
-fn lot(runtime: &tokio::runtime::Runtime, per_commit: usize) -> (Engine, LotHandle) {
-    let store = MemoryStore::default();
-    let (mut journal, _) = MemoryJournal::open(store.clone());
-    let mut stream = Stream::new(1);
-    journal.commit(&stream.take(1)).expect("memory takes it");
-    for _ in 0..10 {
-        journal.commit(&stream.take(per_commit)).expect("memory takes it");
-    }
-    drop(journal);
-    let (journal, recovery) = MemoryJournal::open(store);
-    let clock = Clock::manual(recovery.last_at);
-    let options = Options { tick_ms: None, ..Options::default() };
-    let (journal, metrics) = (Box::new(journal), Metrics::unregistered());
-    let started = runtime.block_on(Engine::start(journal, recovery, clock, options, metrics));
-    let engine = started.expect("the engine starts");
-    let lot = engine.lot("default", "L0").expect("the stream creates it");
-    (engine, lot)
-}
 
 fn newest(lot: &LotHandle) -> Arc<Batch> {
     match lot.ring().after(lot.ring().head() - 1, 1) {
@@ -46,7 +25,7 @@ fn fan_out(c: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().expect("the runtime starts");
     let mut group = c.benchmark_group("fan_out");
     for per_commit in [1_usize, 50] {
-        let (_engine, lot) = lot(&runtime, per_commit);
+        let (_engine, lot) = runtime.block_on(recovered_lot(10, per_commit));
         let (view, batch) = (lot.view(), newest(&lot));
         group.throughput(Throughput::Elements(per_commit as u64));
         group.bench_function(format!("encode_changes/{per_commit}"), |b| {
@@ -70,7 +49,7 @@ fn fan_out(c: &mut Criterion) {
             });
         });
     }
-    let (_engine, lot) = lot(&runtime, 1);
+    let (_engine, lot) = runtime.block_on(recovered_lot(10, 1));
     let (view, now) = (lot.view(), Instant(lot.view().at));
     group.throughput(Throughput::Elements(1));
     group.bench_function("encode_counts", |b| {

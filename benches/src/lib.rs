@@ -2,13 +2,37 @@
 
 use std::sync::Arc;
 
+use lotkeeper_actors::{Clock, Engine, LotHandle, Metrics, Options};
 use lotkeeper_engine::ids::{LotId, LotKey, SlotId, SlotIndex};
 use lotkeeper_engine::lot;
 use lotkeeper_engine::slot::{self, Mark, Sighting, Source};
 use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Rules, Size, SlotSpec, Spec};
 use lotkeeper_engine::time::{Seconds, Timestamp};
-use lotkeeper_storage::{Event, Record};
+use lotkeeper_storage::{Event, Journal, MemoryJournal, MemoryStore, Record};
 use uuid::Uuid;
+
+/// Lot `L0` with its ring as recovery fills it from so many commits, and the engine that keeps it alive.
+///
+/// # Panics
+/// When the engine does not start.
+pub async fn recovered_lot(commits: usize, per_commit: usize) -> (Engine, LotHandle) {
+    let store = MemoryStore::default();
+    let (mut journal, _) = MemoryJournal::open(store.clone());
+    let mut stream = Stream::new(1);
+    journal.commit(&stream.take(1)).expect("memory takes it");
+    for _ in 0..commits {
+        journal.commit(&stream.take(per_commit)).expect("memory takes it");
+    }
+    drop(journal);
+    let (journal, recovery) = MemoryJournal::open(store);
+    let clock = Clock::manual(recovery.last_at);
+    let options = Options { tick_ms: None, ..Options::default() };
+    let (journal, metrics) = (Box::new(journal), Metrics::unregistered());
+    let started = Engine::start(journal, recovery, clock, options, metrics).await;
+    let engine = started.expect("the engine starts");
+    let lot = engine.lot("default", "L0").expect("the stream creates it");
+    (engine, lot)
+}
 
 /// A bayed lot of equal slots.
 ///
