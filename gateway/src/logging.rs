@@ -13,8 +13,8 @@ use crate::config::{Log, LogFormat};
 /// Overrides `log.level`.
 pub const VARIABLE: &str = "LOTKEEPER_LOG";
 
-/// ractor makes a span per actor and enters it at every message: a tenth of a reading's cost and 60 MB of
-/// 100,000 slots, for lines that nobody reads. Who names ractor gets them.
+/// ractor makes a span per actor and enters it at every message: about 40 MB of 100,000 slots, for lines
+/// that nobody reads. Who names ractor gets them.
 const QUIET: &str = "ractor=warn";
 
 /// A level (`info`) or a list of targets (`info,lotkeeper_actors=debug`).

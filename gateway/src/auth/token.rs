@@ -240,3 +240,18 @@ fn key_id(key: &str) -> String {
     let hash = Sha256::new().chain_update(b"lotkeeper key id\0").chain_update(key).finalize();
     hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remembered_token_ends_when_the_library_would_end_it() {
+        let expires_at = Timestamp::from_seconds(1_000);
+        let (subject, tenant) = ("d1".to_owned(), "default".to_owned());
+        let principal = Principal { subject, tenant, role: Role::Driver, lots: None, expires_at };
+        for (now, ended) in [(1_000, false), (1_000 + LEEWAY_SECONDS, false), (1_006, true)] {
+            assert_eq!(has_ended(&principal, now), ended, "{now}");
+        }
+    }
+}
