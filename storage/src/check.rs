@@ -70,10 +70,10 @@ fn check_log(layout: &Layout, report: &mut CheckReport) -> Result<(), JournalErr
         }
     }
     replay.finish(report)?;
-    let (people, halves) = people::census(&inventory.live)?;
+    let (people, misplaced) = people::census(&inventory.live)?;
     report.people = people;
-    if halves > 0 {
-        report.problem(format!("vault: {halves} entries have lost their other half"));
+    if misplaced > 0 {
+        report.problem(format!("vault: {misplaced} people do not lie where their pseudonym says"));
     }
     Ok(())
 }

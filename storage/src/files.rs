@@ -81,21 +81,3 @@ pub(crate) fn entries(path: &Path) -> Result<Vec<std::path::PathBuf>, JournalErr
 pub(crate) fn name_of(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
-
-/// Writes a file that only its owner can read; durable when this returns.
-pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
-    let temporary = path.with_extension("tmp");
-    let write = || -> std::io::Result<()> {
-        remove_if_there(&temporary).map_err(std::io::Error::other)?;
-        let mut options = File::options();
-        options.create_new(true).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(|error| JournalError::disk("write", path, &error))?;
-    path.parent().map_or(Ok(()), sync_dir)
-}

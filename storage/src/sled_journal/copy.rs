@@ -55,7 +55,8 @@ fn tree(from: &Live, to: &Live, tree: impl Fn(&Live) -> &Tree) -> Result<(), Jou
 /// Copies snapshots and people as they are now, says what the log is, and gets all of it onto the disk.
 pub(super) fn complete(from: &Live, to: &Live, meta: &Meta) -> Result<(), JournalError> {
     tree(from, to, |live| &live.snapshots)?;
-    tree(from, to, |live| &live.vault)?;
+    tree(from, to, |live| &live.people)?;
+    tree(from, to, |live| &live.old_vault)?;
     to.set_meta(meta)?;
     to.make_durable()?;
     files::sync_tree(&to.dir)?;

@@ -7,7 +7,6 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::archive::Archive;
-use super::people::KEY_BYTES;
 use crate::error::JournalError;
 use crate::files;
 use crate::format::Tip;
@@ -159,25 +158,9 @@ impl Layout {
         files::sync_dir(&self.dir)
     }
 
-    /// The secret behind the hashes of the vault; made at random for a vault that is empty.
-    pub(crate) fn vault_key(&self, vault_is_empty: bool) -> Result<[u8; KEY_BYTES], JournalError> {
-        let path = self.dir.join(VAULT_KEY);
-        let place = path.display().to_string();
-        if let Some(bytes) = files::read_if_there(&path)? {
-            let length = bytes.len();
-            return bytes.try_into().map_err(|_| {
-                JournalError::damaged(place, format!("{length} bytes instead of {KEY_BYTES}"))
-            });
-        }
-        if !vault_is_empty {
-            let detail = "it is missing and the vault has entries; restore it from a backup";
-            return Err(JournalError::damaged(place, detail));
-        }
-        let mut key = [0; KEY_BYTES];
-        getrandom::fill(&mut key)
-            .map_err(|error| JournalError::disk("draw random numbers for", &path, &error))?;
-        files::write_secret(&path, &key)?;
-        Ok(key)
+    /// Format 1 hashed people under a secret on the disk; nothing needs it any more.
+    pub(crate) fn remove_vault_key(&self) -> Result<(), JournalError> {
+        files::remove_if_there(&self.dir.join(VAULT_KEY))
     }
 
     fn damaged(&self, detail: String) -> JournalError {

@@ -13,9 +13,11 @@ use sled::{Db, IVec, Tree};
 
 use crate::error::JournalError;
 use crate::files;
-use crate::format::{FORMAT_VERSION, FrameKey};
+use crate::format::FrameKey;
 use crate::paging::{Frames, Part};
 
+/// The trees of a directory and what is in them; frames and snapshots have a version of their own.
+const DIRECTORY_FORMAT: u16 = 2;
 const FORMAT_KEY: &[u8] = b"format";
 const FIRST_SEQ_KEY: &[u8] = b"first_seq";
 const EPOCHS_KEY: &[u8] = b"epochs";
@@ -26,7 +28,10 @@ pub(crate) struct Live {
     db: Db,
     pub(crate) frames: Tree,
     pub(crate) snapshots: Tree,
-    pub(crate) vault: Tree,
+    /// Clear texts by place: see [`super::people`].
+    pub(crate) people: Tree,
+    /// The same in directories that were format 1 once.
+    pub(crate) old_vault: Tree,
     meta: Tree,
     file: File,
 }
@@ -87,7 +92,8 @@ impl Live {
             dir: dir.to_path_buf(),
             frames: db.open_tree("frames").map_err(wrong)?,
             snapshots: db.open_tree("snapshots").map_err(wrong)?,
-            vault: db.open_tree("vault").map_err(wrong)?,
+            people: db.open_tree("people").map_err(wrong)?,
+            old_vault: db.open_tree("vault").map_err(wrong)?,
             meta: db.open_tree("meta").map_err(wrong)?,
             db,
             file,
@@ -111,9 +117,9 @@ impl Live {
         let Some(format) = get(FORMAT_KEY)? else { return Ok(None) };
         let format = format.as_ref().try_into().map_err(|_| damaged("format"))?;
         let found = u16::from_le_bytes(format);
-        if found > FORMAT_VERSION {
+        if found > DIRECTORY_FORMAT {
             let path = self.place();
-            return Err(JournalError::NewerFormat { path, found, known: FORMAT_VERSION });
+            return Err(JournalError::NewerFormat { path, found, known: DIRECTORY_FORMAT });
         }
         let first_seq = get(FIRST_SEQ_KEY)?.ok_or_else(|| damaged("first sequence"))?;
         let first_seq = first_seq.as_ref().try_into().map_err(|_| damaged("first sequence"))?;
@@ -129,7 +135,7 @@ impl Live {
         let pair = |(seq, epoch): &(u64, u64)| [seq.to_le_bytes(), epoch.to_le_bytes()].concat();
         let epochs: Vec<u8> = meta.epochs.iter().flat_map(pair).collect();
         let mut batch = sled::Batch::default();
-        batch.insert(FORMAT_KEY, &FORMAT_VERSION.to_le_bytes());
+        batch.insert(FORMAT_KEY, &DIRECTORY_FORMAT.to_le_bytes());
         batch.insert(FIRST_SEQ_KEY, &meta.first_seq.to_le_bytes());
         batch.insert(EPOCHS_KEY, epochs);
         self.meta.apply_batch(batch).map_err(|error| sled_error("write", &self.dir, &error))

@@ -40,7 +40,6 @@ use crate::record::Record;
 use crate::scan::older_of;
 use crate::snapshot::LotSnapshot;
 use crate::vault::Vault;
-use people::People;
 use reader::SledReader;
 use rotation::{Plan, Prepared, Rotation};
 use shared::{Log, Shared};
@@ -102,8 +101,7 @@ impl SledJournal {
                 archives: opened.archives,
                 index: opened.scan.index,
             }),
-            vault_key: opened.vault_key,
-            people: People::default(),
+            people: opened.people,
             poison: OnceLock::new(),
             _lock: lock,
         });

@@ -10,6 +10,7 @@ use super::guard::with_limit;
 use super::layout::Layout;
 use super::live::{Live, Meta};
 use super::options::Options;
+use super::people::People;
 use crate::error::JournalError;
 use crate::files;
 use crate::format::{SnapshotHead, Tip};
@@ -42,7 +43,9 @@ impl Inventory {
         let first_seq = meta.as_ref().map_or(1, |meta| meta.first_seq);
         let place = live.place();
         let scan = scan(live.frames_from(0)?, &place, first_seq, &heads, &mut |_| Ok(()))?;
-        if meta.is_none() && (scan.last_seq > 0 || !live.vault.is_empty()) {
+        if meta.is_none()
+            && (scan.last_seq > 0 || !(live.people.is_empty() && live.old_vault.is_empty()))
+        {
             return Err(JournalError::damaged(place, "records without a format and an epoch"));
         }
         let blobs = live.blobs()?;
@@ -67,7 +70,7 @@ pub(super) struct Opened {
     pub(super) snapshots: Vec<LotSnapshot>,
     pub(super) tail_start: u64,
     pub(super) report: RecoveryReport,
-    pub(super) vault_key: [u8; super::people::KEY_BYTES],
+    pub(super) people: People,
 }
 
 /// Recovers a directory that this process has taken.
@@ -81,6 +84,10 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
     for reason in broken {
         tracing::warn!(reason, "a snapshot is left out");
     }
+    let people = {
+        let (live, place) = (Arc::clone(&live), live.place());
+        with_limit(&place, options.open_seconds_max, move || People::load(&live))?
+    };
     for key in &scan.discarded {
         live.frames.remove(key.to_bytes()).map_err(|error| live.error("write", &error))?;
     }
@@ -99,6 +106,7 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
         live.make_durable()?;
         files::sync_tree(&live.dir)?;
     }
+    layout.remove_vault_key()?;
     let tip = Tip { epoch: meta.epoch().unwrap_or_default(), seq: scan.last_seq };
     files::write_atomic(&layout.tip_path(), &tip.to_bytes(), true)?;
     if failure.is_some() {
@@ -109,7 +117,7 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
     Ok(Opened {
         snapshots: load(&live, &starts)?,
         archives: joined_archives(layout, &meta, scan.last_seq)?,
-        vault_key: layout.vault_key(live.vault.is_empty())?,
+        people,
         report: RecoveryReport { ends_below_tip, ..report },
         live,
         meta,

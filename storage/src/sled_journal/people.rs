@@ -1,95 +1,293 @@
-//! The vault in a sled tree: clear texts of plates and people, each behind a random pseudonym.
+//! The vault in sled: clear texts of plates and people, each behind a pseudonym.
 //!
-//! Two entries per person: a keyed hash of the clear text leads to the pseudonym, the pseudonym to the
-//! clear text. Both are written as one batch, so neither is ever without the other. New people wait in
-//! memory for the next commit, which writes them before its frames: sled's log has one order, so they are
-//! on the disk when that commit is. (A batch of sled's own for every new plate costs more than the
-//! booking it belongs to: each seals a buffer and wakes a thread.) Recently used people are kept in memory.
+//! People lie in the order in which they came, several in one value, and a pseudonym says which place it
+//! has: so a commit appends the people of all its bookings with one insert, in front of its frames. (An
+//! entry of its own for every plate, and one more for its hash, cost more than the booking: each lands on
+//! another page, and each page is logged.) Who is known is kept in memory, about 50 bytes each, under a hash
+//! whose secret ends with the process.
+//!
+//! Directories of format 1 have people under random pseudonyms in a tree of their own; they stay there.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::Arc;
 
 use bincode::{Decode, Encode};
-use hmac::{Hmac, KeyInit, Mac};
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
 use lotkeeper_engine::ids::Pseudonym;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;
-use sha2::Sha256;
 use uuid::{Builder, Uuid};
 
 use super::live::Live;
 use super::shared::Shared;
 use crate::error::JournalError;
+use crate::format::CHUNK_BYTES_MAX;
 use crate::vault::{PersonKind, Vault};
 
-const BY_HASH: u8 = 1;
-const BY_PSEUDONYM: u8 = 2;
-/// Bytes of the secret behind the hashes.
-pub(crate) const KEY_BYTES: usize = 32;
-
-/// People kept in memory: about 200 bytes each.
-const CACHED_MAX: usize = 50_000;
-
+/// Clear texts kept in memory: about 100 bytes each.
+const CLEAR_TEXTS_CACHED_MAX: usize = 50_000;
 /// People who wait for a commit at most. Requests that are refused make people and no commits: without a
 /// bound they would fill the memory.
 const WAITING_MAX: usize = 4_096;
+/// Random bytes of a pseudonym, the six bits of a UUID's version and variant included.
+const RANDOM_BYTES: usize = 10;
+/// Drawn at once: a call of the kernel costs as much as the rest of a new person.
+const RANDOM_POOL_BYTES: usize = 64 * RANDOM_BYTES;
+/// Format 1: before a pseudonym in the old tree, and before a hash.
+const OLD_BY_PSEUDONYM: u8 = 2;
+const OLD_BY_HASH: u8 = 1;
 
-#[derive(Clone, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 struct Person {
     tenant: String,
     kind: u8,
     clear: String,
 }
 
-type HashKey = [u8; 17];
+/// A person in a value of the tree.
+#[derive(Clone, Debug, Encode, Decode)]
+struct Placed {
+    pseudonym: [u8; 16],
+    person: Person,
+}
 
-/// Who is known without asking sled: those not yet written, and those used of late.
+impl Placed {
+    fn serial(&self) -> u64 {
+        serial_of(Uuid::from_bytes(self.pseudonym)).unwrap_or_default()
+    }
+}
+
+/// The place of a person; nothing for those of format 1.
+fn serial_of(pseudonym: Uuid) -> Option<u64> {
+    let bytes = pseudonym.as_bytes();
+    let serial = bytes[..6].iter().fold(0, |serial, byte| serial << 8 | u64::from(*byte));
+    (pseudonym.get_version_num() == 8).then_some(serial)
+}
+
+/// Two hashes of a person, each with a secret of its own: 128 bits, so that two people never share them.
+type Name = (u64, u64);
+
+/// Names are hashes already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash << 8 | u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, half: u64) {
+        self.0 ^= half;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Who is known, and who is not on the disk yet.
+///
+/// Locks are taken in this order: the journal directory's, `gate`, `erasing`, an entry of `known`, `queue`.
 pub(crate) struct People {
-    waiting: Mutex<Waiting>,
-    pseudonyms: Cache<HashKey, Pseudonym>,
+    known: DashMap<Name, Pseudonym, BuildHasherDefault<AsItIs>>,
+    secrets: (RandomState, RandomState),
+    queue: Mutex<Queue>,
+    /// Held by whoever changes the tree: the commit, or an erasure.
+    gate: Mutex<()>,
+    /// Held exclusively by an erasure: what it erases does not come back into `clear`.
+    erasing: RwLock<()>,
     clear: Cache<Uuid, Arc<str>>,
 }
 
-/// Made since the last commit. In neither map without the other.
-#[derive(Default)]
-struct Waiting {
-    by_hash: HashMap<HashKey, Pseudonym>,
-    by_pseudonym: HashMap<Uuid, Person>,
+/// People on their way to the tree, in the order of their places.
+struct Queue {
+    waiting: Vec<Placed>,
+    writing: Arc<Vec<Placed>>,
+    next_serial: u64,
+    random: [u8; RANDOM_POOL_BYTES],
+    random_left: usize,
 }
 
-impl Default for People {
-    fn default() -> Self {
-        let (pseudonyms, clear) = (Cache::new(CACHED_MAX), Cache::new(CACHED_MAX));
-        Self { waiting: Mutex::default(), pseudonyms, clear }
+impl Queue {
+    fn add(&mut self, person: Person) -> Result<Pseudonym, getrandom::Error> {
+        if self.random_left == 0 {
+            getrandom::fill(&mut self.random)?;
+            self.random_left = RANDOM_POOL_BYTES;
+        }
+        let drawn = &self.random[self.random_left - RANDOM_BYTES..self.random_left];
+        let mut bytes = [0; 16];
+        bytes[..6].copy_from_slice(&self.next_serial.to_be_bytes()[2..]);
+        bytes[6..].copy_from_slice(drawn);
+        let pseudonym = Builder::from_custom_bytes(bytes).into_uuid();
+        self.random_left -= RANDOM_BYTES;
+        self.next_serial += 1;
+        self.waiting.push(Placed { pseudonym: pseudonym.into_bytes(), person });
+        Ok(Pseudonym(pseudonym))
+    }
+
+    fn find(&self, pseudonym: Uuid, serial: u64) -> Option<&Person> {
+        [&self.waiting, &*self.writing]
+            .into_iter()
+            .find_map(|people| {
+                let at = people.binary_search_by_key(&serial, Placed::serial).ok()?;
+                Some(&people[at]).filter(|placed| placed.pseudonym == pseudonym.into_bytes())
+            })
+            .map(|placed| &placed.person)
     }
 }
 
 impl People {
+    /// Reads who is known. Drops what format 1 kept to find people by: hashes under a secret on the disk.
+    pub(crate) fn load(live: &Live) -> Result<Self, JournalError> {
+        let people = Self {
+            known: DashMap::default(),
+            secrets: (RandomState::new(), RandomState::new()),
+            queue: Mutex::new(Queue {
+                waiting: Vec::new(),
+                writing: Arc::default(),
+                next_serial: 0,
+                random: [0; RANDOM_POOL_BYTES],
+                random_left: 0,
+            }),
+            gate: Mutex::default(),
+            erasing: RwLock::default(),
+            clear: Cache::new(CLEAR_TEXTS_CACHED_MAX),
+        };
+        let mut next_serial = 0;
+        for value in live.people.iter().values() {
+            let value = value.map_err(|error| live.error("read", &error))?;
+            for placed in decode(live, &value)? {
+                next_serial = next_serial.max(placed.serial() + 1);
+                let pseudonym = Pseudonym(Uuid::from_bytes(placed.pseudonym));
+                people.known.insert(people.name(&placed.person), pseudonym);
+            }
+        }
+        for entry in &live.old_vault {
+            let (key, value) = entry.map_err(|error| live.error("read", &error))?;
+            match key.split_first() {
+                Some((&OLD_BY_PSEUDONYM, pseudonym)) => {
+                    let damaged = || JournalError::damaged(live.place(), "a pseudonym is not one");
+                    let pseudonym = Uuid::from_slice(pseudonym).map_err(|_| damaged())?;
+                    let person = decode_old(live, &value)?;
+                    people.known.insert(people.name(&person), Pseudonym(pseudonym));
+                }
+                Some((&OLD_BY_HASH, _)) => {
+                    live.old_vault.remove(key).map_err(|error| live.error("write", &error))?;
+                }
+                _ => return Err(JournalError::damaged(live.place(), "a strange entry in `vault`")),
+            }
+        }
+        people.queue.lock().next_serial = next_serial;
+        Ok(people)
+    }
+
+    fn name(&self, person: &Person) -> Name {
+        self.name_of(&person.tenant, person.kind, &person.clear)
+    }
+
+    fn name_of(&self, tenant: &str, kind: u8, clear: &str) -> Name {
+        let name = |secret: &RandomState| secret.hash_one((tenant, kind, clear));
+        (name(&self.secrets.0), name(&self.secrets.1))
+    }
+
     /// Writes who waits; durable with the next flush. The journal calls it before the frames of a commit.
     pub(crate) fn write(&self, live: &Live) -> Result<(), JournalError> {
-        // Held to the end: whoever is not waiting any more is found in sled.
-        self.waiting.lock().write(live)
+        let _gate = self.gate.lock();
+        let people = {
+            let mut queue = self.queue.lock();
+            if queue.waiting.is_empty() {
+                return Ok(());
+            }
+            queue.writing = Arc::new(std::mem::take(&mut queue.waiting));
+            Arc::clone(&queue.writing)
+        };
+        let mut left = people.as_slice();
+        while let Some(first) = left.first() {
+            let mut value = Vec::new();
+            let mut taken = 0;
+            for placed in left {
+                let before = value.len();
+                encode_into(&mut value, placed)?;
+                if taken > 0 && value.len() > CHUNK_BYTES_MAX {
+                    value.truncate(before);
+                    break;
+                }
+                taken += 1;
+            }
+            let inserted = live.people.insert(first.serial().to_be_bytes(), value);
+            inserted.map_err(|error| live.error("write", &error))?;
+            left = &left[taken..];
+        }
+        // Only now: whoever is not waiting any more is found in the tree.
+        self.queue.lock().writing = Arc::default();
+        Ok(())
     }
 }
 
-impl Waiting {
-    fn write(&mut self, live: &Live) -> Result<(), JournalError> {
-        if self.by_hash.is_empty() {
-            return Ok(());
-        }
-        let mut batch = sled::Batch::default();
-        for (by_hash, pseudonym) in &self.by_hash {
-            batch.insert(by_hash, pseudonym.0.as_bytes());
-        }
-        for (pseudonym, person) in &self.by_pseudonym {
-            let text = bincode::encode_to_vec(person, bincode::config::standard())
-                .map_err(|error| JournalError::damaged("a clear text", error.to_string()))?;
-            batch.insert(&key(BY_PSEUDONYM, pseudonym.as_bytes()), text);
-        }
-        live.vault.apply_batch(batch).map_err(|error| live.error("write", &error))?;
-        *self = Self::default();
-        Ok(())
+fn encode_into(value: &mut Vec<u8>, placed: &Placed) -> Result<(), JournalError> {
+    let config = bincode::config::standard();
+    bincode::encode_into_std_write(placed, value, config)
+        .map(|_| ())
+        .map_err(|error| JournalError::damaged("a clear text", error.to_string()))
+}
+
+fn decode(live: &Live, mut value: &[u8]) -> Result<Vec<Placed>, JournalError> {
+    let config = bincode::config::standard().with_limit::<65_536>();
+    let mut people = Vec::new();
+    while !value.is_empty() {
+        let (placed, bytes) = bincode::decode_from_slice(value, config)
+            .map_err(|error| JournalError::damaged(live.place(), error.to_string()))?;
+        people.push(placed);
+        value = &value[bytes..];
     }
+    Ok(people)
+}
+
+fn decode_old(live: &Live, value: &[u8]) -> Result<Person, JournalError> {
+    let config = bincode::config::standard().with_limit::<65_536>();
+    let decoded = bincode::decode_from_slice(value, config);
+    let (person, _) =
+        decoded.map_err(|error| JournalError::damaged(live.place(), error.to_string()))?;
+    Ok(person)
+}
+
+fn old_key(pseudonym: Uuid) -> [u8; 17] {
+    let mut key = [OLD_BY_PSEUDONYM; 17];
+    key[1..].copy_from_slice(pseudonym.as_bytes());
+    key
+}
+
+/// The value that holds a place: the last one that begins at or before it.
+fn chunk_at(live: &Live, serial: u64) -> Result<Option<(sled::IVec, Vec<Placed>)>, JournalError> {
+    let found = live.people.range(..=serial.to_be_bytes()).next_back().transpose();
+    let Some((key, value)) = found.map_err(|error| live.error("read", &error))? else {
+        return Ok(None);
+    };
+    Ok(Some((key, decode(live, &value)?)))
+}
+
+/// Counts people, and those who do not lie where their pseudonym says.
+pub(crate) fn census(live: &Live) -> Result<(u64, u64), JournalError> {
+    let (mut people, mut misplaced, mut next) = (0, 0, 0);
+    for entry in &live.people {
+        let (key, value) = entry.map_err(|error| live.error("read", &error))?;
+        let first = key.iter().fold(0, |serial, byte| serial << 8 | u64::from(*byte));
+        next = first.max(next);
+        for placed in decode(live, &value)? {
+            people += 1;
+            let serial = serial_of(Uuid::from_bytes(placed.pseudonym));
+            match serial.filter(|serial| *serial >= next) {
+                Some(serial) => next = serial + 1,
+                None => misplaced += 1,
+            }
+        }
+    }
+    for key in live.old_vault.iter().keys() {
+        let key = key.map_err(|error| live.error("read", &error))?;
+        people += u64::from(key.first() == Some(&OLD_BY_PSEUDONYM));
+    }
+    Ok((people, misplaced))
 }
 
 fn kind_number(kind: PersonKind) -> u8 {
@@ -99,92 +297,41 @@ fn kind_number(kind: PersonKind) -> u8 {
     }
 }
 
-fn key(prefix: u8, name: &[u8; 16]) -> [u8; 17] {
-    let mut key = [prefix; 17];
-    key[1..].copy_from_slice(name);
-    key
-}
-
-/// Nobody without the secret can find out whether a plate is known by hashing plates.
-fn hashed(secret: &[u8; KEY_BYTES], person: &Person) -> [u8; 17] {
-    // HMAC itself pads a shorter key with zeros up to the block of its hash.
-    let mut block = [0; 64];
-    block[..KEY_BYTES].copy_from_slice(secret);
-    let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
-    // Tenants have no zero byte: it parts them from what follows.
-    mac.update(person.tenant.as_bytes());
-    mac.update(&[0, person.kind, 0]);
-    mac.update(person.clear.as_bytes());
-    let hash: [u8; 32] = mac.finalize().into_bytes().into();
-    let mut name = [0; 16];
-    name.copy_from_slice(&hash[..16]);
-    key(BY_HASH, &name)
-}
-
 pub(super) struct SledVault(pub(super) Arc<Shared>);
 
 impl SledVault {
-    /// The caller holds the lock of those who wait.
-    fn lookup(
-        &self,
-        waiting: &Waiting,
-        by_hash: &HashKey,
-    ) -> Result<Option<Pseudonym>, JournalError> {
-        if let Some(known) = waiting.by_hash.get(by_hash) {
-            return Ok(Some(*known));
-        }
-        let live = self.0.live.read();
-        let found = live.vault.get(by_hash).map_err(|error| live.error("read", &error))?;
-        let Some(bytes) = found else { return Ok(None) };
-        let damaged = |_| JournalError::damaged(live.place(), "a pseudonym has not 16 bytes");
-        let bytes: [u8; 16] = bytes.as_ref().try_into().map_err(damaged)?;
-        let pseudonym = Pseudonym(Uuid::from_bytes(bytes));
-        self.0.people.pseudonyms.insert(*by_hash, pseudonym);
-        Ok(Some(pseudonym))
-    }
-
-    /// The caller holds the lock of those who wait.
-    fn person(
-        &self,
-        waiting: &Waiting,
-        pseudonym: Pseudonym,
-    ) -> Result<Option<Person>, JournalError> {
-        if let Some(person) = waiting.by_pseudonym.get(&pseudonym.0) {
+    fn person(&self, live: &Live, pseudonym: Uuid) -> Result<Option<Person>, JournalError> {
+        let Some(serial) = serial_of(pseudonym) else {
+            let found = live.old_vault.get(old_key(pseudonym));
+            let found = found.map_err(|error| live.error("read", &error))?;
+            return found.map(|value| decode_old(live, &value)).transpose();
+        };
+        if let Some(person) = self.0.people.queue.lock().find(pseudonym, serial) {
             return Ok(Some(person.clone()));
         }
-        let live = self.0.live.read();
-        let by_pseudonym = key(BY_PSEUDONYM, pseudonym.0.as_bytes());
-        let found = live.vault.get(by_pseudonym).map_err(|error| live.error("read", &error))?;
-        let Some(bytes) = found else { return Ok(None) };
-        let config = bincode::config::standard().with_limit::<65_536>();
-        let (person, _) = bincode::decode_from_slice(&bytes, config)
-            .map_err(|error| JournalError::damaged(live.place(), error.to_string()))?;
-        Ok(Some(person))
+        let Some((_, people)) = chunk_at(live, serial)? else { return Ok(None) };
+        let mut people = people.into_iter();
+        let found = people.find(|placed| placed.pseudonym == pseudonym.into_bytes());
+        Ok(found.map(|placed| placed.person))
     }
 
-    fn asked(tenant: &str, kind: PersonKind, clear: &str) -> Person {
-        Person { tenant: tenant.to_owned(), kind: kind_number(kind), clear: clear.to_owned() }
-    }
-}
-
-/// Counts people, and entries that have lost their other half.
-pub(crate) fn census(live: &Live) -> Result<(u64, u64), JournalError> {
-    let (mut pseudonyms, mut whole, mut lost) = (0_u64, 0_u64, 0_u64);
-    for entry in &live.vault {
-        let (name, value) = entry.map_err(|error| live.error("read", &error))?;
-        if name.first() == Some(&BY_PSEUDONYM) {
-            pseudonyms += 1;
-            continue;
+    /// Takes a person out of the tree or out of the queue.
+    fn remove(&self, live: &Live, pseudonym: Uuid) -> Result<(), JournalError> {
+        let failed = |error| live.error("write", &error);
+        let Some(serial) = serial_of(pseudonym) else {
+            return live.old_vault.remove(old_key(pseudonym)).map(|_| ()).map_err(failed);
+        };
+        let others = |placed: &Placed| placed.pseudonym != pseudonym.into_bytes();
+        self.0.people.queue.lock().waiting.retain(others);
+        let Some((key, mut people)) = chunk_at(live, serial)? else { return Ok(()) };
+        people.retain(others);
+        if people.is_empty() {
+            return live.people.remove(key).map(|_| ()).map_err(failed);
         }
-        let mut by_pseudonym = vec![BY_PSEUDONYM];
-        by_pseudonym.extend_from_slice(&value);
-        let other = live.vault.contains_key(by_pseudonym);
-        match other.map_err(|error| live.error("read", &error))? {
-            true => whole += 1,
-            false => lost += 1,
-        }
+        let mut value = Vec::new();
+        people.iter().try_for_each(|placed| encode_into(&mut value, placed))?;
+        live.people.insert(key, value).map(|_| ()).map_err(failed)
     }
-    Ok((whole, lost + pseudonyms.saturating_sub(whole)))
 }
 
 impl Vault for SledVault {
@@ -194,29 +341,28 @@ impl Vault for SledVault {
         kind: PersonKind,
         clear: &str,
     ) -> Result<Pseudonym, JournalError> {
-        let person = Self::asked(tenant, kind, clear);
-        let by_hash = hashed(&self.0.vault_key, &person);
-        let people = &self.0.people;
-        if let Some(known) = people.pseudonyms.get(&by_hash) {
-            return Ok(known);
+        let (people, kind) = (&self.0.people, kind_number(kind));
+        let name = people.name_of(tenant, kind, clear);
+        if let Some(known) = people.known.get(&name) {
+            return Ok(*known);
         }
         self.0.check_poison()?;
-        // One at a time, so that two requests of a new person do not make two of them.
-        let mut waiting = people.waiting.lock();
-        if let Some(known) = self.lookup(&waiting, &by_hash)? {
-            return Ok(known);
-        }
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| {
-            JournalError::disk("draw random numbers for", &self.0.live.read().dir, &error)
-        })?;
-        let pseudonym = Pseudonym(Builder::from_random_bytes(random).into_uuid());
-        people.pseudonyms.insert(by_hash, pseudonym);
-        people.clear.insert(pseudonym.0, person.clear.as_str().into());
-        waiting.by_hash.insert(by_hash, pseudonym);
-        waiting.by_pseudonym.insert(pseudonym.0, person);
-        if waiting.by_hash.len() >= WAITING_MAX {
-            waiting.write(&self.0.live.read())?;
+        // The entry is held, so two requests of a new person do not make two of them.
+        let (pseudonym, waiting) = match people.known.entry(name) {
+            Entry::Occupied(known) => return Ok(*known.get()),
+            Entry::Vacant(place) => {
+                let person = Person { tenant: tenant.to_owned(), kind, clear: clear.to_owned() };
+                let mut queue = people.queue.lock();
+                let pseudonym = queue.add(person).map_err(|error| {
+                    let live = self.0.live.read();
+                    JournalError::disk("draw random numbers for", &live.dir, &error)
+                })?;
+                place.insert(pseudonym);
+                (pseudonym, queue.waiting.len())
+            }
+        };
+        if waiting >= WAITING_MAX {
+            people.write(&self.0.live.read())?;
         }
         Ok(pseudonym)
     }
@@ -227,11 +373,9 @@ impl Vault for SledVault {
         kind: PersonKind,
         clear: &str,
     ) -> Result<Option<Pseudonym>, JournalError> {
-        let by_hash = hashed(&self.0.vault_key, &Self::asked(tenant, kind, clear));
-        if let Some(known) = self.0.people.pseudonyms.get(&by_hash) {
-            return Ok(Some(known));
-        }
-        self.lookup(&self.0.people.waiting.lock(), &by_hash)
+        let people = &self.0.people;
+        let known = people.known.get(&people.name_of(tenant, kind_number(kind), clear));
+        Ok(known.map(|pseudonym| *pseudonym))
     }
 
     fn reveal(&self, pseudonym: Pseudonym) -> Result<Option<Arc<str>>, JournalError> {
@@ -239,9 +383,9 @@ impl Vault for SledVault {
         if let Some(clear) = people.clear.get(&pseudonym.0) {
             return Ok(Some(clear));
         }
-        // Kept under the lock: a person who is erased meanwhile does not come back into memory.
-        let waiting = people.waiting.lock();
-        let Some(person) = self.person(&waiting, pseudonym)? else { return Ok(None) };
+        let live = self.0.live.read();
+        let _nobody_erases = people.erasing.read();
+        let Some(person) = self.person(&live, pseudonym.0)? else { return Ok(None) };
         let clear: Arc<str> = person.clear.into();
         people.clear.insert(pseudonym.0, Arc::clone(&clear));
         Ok(Some(clear))
@@ -249,19 +393,13 @@ impl Vault for SledVault {
 
     fn erase(&self, pseudonym: Pseudonym) -> Result<bool, JournalError> {
         self.0.check_poison()?;
-        let people = &self.0.people;
-        let mut waiting = people.waiting.lock();
-        let Some(person) = self.person(&waiting, pseudonym)? else { return Ok(false) };
-        let by_hash = hashed(&self.0.vault_key, &person);
-        waiting.by_hash.remove(&by_hash);
-        waiting.by_pseudonym.remove(&pseudonym.0);
-        people.pseudonyms.remove(&by_hash);
+        let (people, live) = (&self.0.people, self.0.live.read());
+        let _gate = people.gate.lock();
+        let _erasing = people.erasing.write();
+        let Some(person) = self.person(&live, pseudonym.0)? else { return Ok(false) };
+        people.known.remove(&people.name(&person));
         people.clear.remove(&pseudonym.0);
-        let live = self.0.live.read();
-        let mut batch = sled::Batch::default();
-        batch.remove(&key(BY_PSEUDONYM, pseudonym.0.as_bytes()));
-        batch.remove(&by_hash);
-        live.vault.apply_batch(batch).map_err(|error| live.error("write", &error))?;
+        self.remove(&live, pseudonym.0)?;
         // Told to be gone, so it must not come back; and a sync that failed here is lost for commits.
         live.make_durable().map_err(|error| self.0.poison(error))?;
         Ok(true)

@@ -9,7 +9,7 @@ use super::archive::Archive;
 use super::layout::Layout;
 use super::live::Live;
 use super::options::Options;
-use super::people::{KEY_BYTES, People};
+use super::people::People;
 use crate::error::JournalError;
 use crate::index::LotIndex;
 
@@ -38,7 +38,6 @@ pub(crate) struct Shared {
     /// The live journal for those who write into it; held exclusively while a rotation copies the last of it.
     pub(crate) live: RwLock<Arc<Live>>,
     pub(crate) log: RwLock<Log>,
-    pub(crate) vault_key: [u8; KEY_BYTES],
     pub(crate) people: People,
     pub(crate) poison: OnceLock<String>,
     pub(crate) _lock: File,
