@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use dashmap::DashMap;
 use lotkeeper_engine::ids::{LotId, LotKey, SlotIndex};
 use lotkeeper_engine::slot::SensorRules;
-use lotkeeper_engine::spec::Rules;
+use lotkeeper_engine::spec::{Rules, Spec};
 use lotkeeper_engine::time::{Seconds, Timestamp};
 use parking_lot::RwLock;
 use ractor::ActorRef;
@@ -174,6 +174,12 @@ impl LotHandle {
     #[must_use]
     pub fn view(&self) -> Arc<LotView> {
         self.0.view()
+    }
+
+    /// What the lot is made of, as of now. Unlike a view, it may be held.
+    #[must_use]
+    pub fn spec(&self) -> Arc<Spec> {
+        Arc::clone(self.0.view.read().spec())
     }
 
     /// The change feed.

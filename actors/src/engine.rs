@@ -197,7 +197,8 @@ impl Engine {
         Arc::clone(&self.shared.vault)
     }
 
-    /// Names a request for idempotency without naming anybody: the subject goes in as its pseudonym.
+    /// Names a request for idempotency without naming anybody: the subject goes in as its pseudonym. The
+    /// fingerprint says what is asked for: the same key with another one is refused.
     ///
     /// # Errors
     /// The vault's disk.
@@ -206,7 +207,7 @@ impl Engine {
         tenant: &str,
         subject: &str,
         key: &str,
-        body: &[u8],
+        fingerprint: u64,
     ) -> Result<Claim, JournalError> {
         let person = self.shared.vault.intern(tenant, PersonKind::Subject, subject)?;
         let mut named = Sha256::new();
@@ -215,7 +216,6 @@ impl Engine {
             named.update(part);
         }
         let key = ClaimKey(first_u128(&named.finalize()));
-        let fingerprint = first_u128(&Sha256::digest(body)) as u64;
         Ok(Claim { key, fingerprint })
     }
 

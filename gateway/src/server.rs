@@ -5,17 +5,20 @@
 //! request and websocket has ended or its time is up. Order at the end: stop accepting, let requests and
 //! websockets finish. Deliberately absent: TLS and HTTP/2 (a proxy's work), the engine's end (`serve`).
 
+mod asked;
 mod headers;
 mod layers;
 mod pace;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::response::Response;
 use axum::routing::get;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,7 +26,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::Service;
+
+pub use asked::Asked;
 
 use crate::app::App;
 use crate::metrics::OpenConnection;
@@ -35,7 +39,7 @@ const CONNECTION_BUFFER_BYTES: usize = 64 * 1024;
 /// After a failed accept (mostly: no file descriptors left) something must end first.
 const ACCEPT_FAILED_PAUSE: Duration = Duration::from_millis(50);
 
-/// A connection's place, in every request's extensions. A websocket keeps a copy for as long as it lives,
+/// A connection's place; every request knows it (see [`Asked`]). A websocket keeps a copy for as long as it lives,
 /// so that it counts against `connections_max` beyond its handshake, and the end waits for it.
 #[derive(Clone)]
 pub struct Connection {
@@ -59,21 +63,40 @@ pub fn routes() -> Router<App> {
         .merge(crate::assets::routes())
 }
 
-/// Routes with what is around every one of them.
-pub fn layered(routes: Router<App>, app: App) -> Router {
-    let body_bytes_max = app.config.server.body_bytes_max;
-    routes
-        .fallback(layers::no_such_path)
-        .method_not_allowed_fallback(layers::no_such_method)
-        .layer(DefaultBodyLimit::max(body_bytes_max))
-        .layer(from_fn_with_state(app.clone(), layers::answer))
-        .with_state(app)
+/// Answers requests: routes with what is around every one of them. A copy is the same.
+#[derive(Clone)]
+pub struct Front {
+    app: App,
+    routes: Router,
+}
+
+impl Front {
+    /// In front of these routes.
+    #[must_use]
+    pub fn new(routes: Router<App>, app: App) -> Self {
+        let body_bytes_max = app.config.server.body_bytes_max;
+        let routes = routes
+            .fallback(layers::no_such_path)
+            .method_not_allowed_fallback(layers::no_such_method)
+            .layer((DefaultBodyLimit::max(body_bytes_max), asked::NoteRoute))
+            .with_state(app.clone());
+        Self { app, routes }
+    }
+
+    /// Answers one request; `connection` is the one it came on.
+    pub fn answer(
+        &self,
+        request: Request,
+        connection: Option<Connection>,
+    ) -> impl Future<Output = Response> + use<> {
+        layers::answer(self.app.clone(), self.routes.clone(), connection, request)
+    }
 }
 
 /// Serves until `app.shutdown` begins and everybody has finished.
 pub async fn run(listener: TcpListener, app: App) {
-    let router = layered(routes(), app.clone());
-    accept(&listener, &app, &router).await;
+    let front = Front::new(routes(), app.clone());
+    accept(&listener, &app, &front).await;
     drop(listener);
     let patience = app.config.server.shutdown;
     if tokio::time::timeout(patience, app.shutdown.drained()).await.is_err() {
@@ -82,7 +105,7 @@ pub async fn run(listener: TcpListener, app: App) {
     }
 }
 
-async fn accept(listener: &TcpListener, app: &App, router: &Router) {
+async fn accept(listener: &TcpListener, app: &App, front: &Front) {
     let places = Arc::new(Semaphore::new(app.config.server.connections_max));
     let mut pace = Pace::new(app.config.server.accept_per_second, Instant::now());
     loop {
@@ -110,7 +133,7 @@ async fn accept(listener: &TcpListener, app: &App, router: &Router) {
                     _busy: app.shutdown.busy(),
                 };
                 let connection = Connection { peer, _place: Arc::new(place) };
-                tokio::spawn(serve(stream, connection, app.clone(), router.clone()));
+                tokio::spawn(serve(stream, connection, front.clone()));
             }
             Some((_, Err(error))) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -121,15 +144,16 @@ async fn accept(listener: &TcpListener, app: &App, router: &Router) {
     }
 }
 
-async fn serve(stream: TcpStream, connection: Connection, app: App, router: Router) {
+async fn serve(stream: TcpStream, connection: Connection, front: Front) {
     // Small answers must not wait for the client's acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection ended before it began");
         return;
     }
-    let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(connection.clone());
-        router.clone().call(request)
+    let app = front.app.clone();
+    let answer = service_fn(move |request: hyper::Request<Incoming>| {
+        let answer = front.answer(request.map(Body::new), Some(connection.clone()));
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

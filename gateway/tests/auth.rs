@@ -78,8 +78,8 @@ fn minted_token_is_good_and_says_what_was_granted() {
         let token = auth.mint(&grant(role)).unwrap();
         let Principal { subject, tenant, role: found, lots, expires_at } =
             auth.verify(&token).unwrap();
-        assert_eq!((subject.as_str(), tenant.as_str(), found), ("ada", "city", role));
-        assert_eq!(lots, Some(vec!["L1".to_owned()]));
+        assert_eq!((&*subject, &*tenant, found), ("ada", "city", role));
+        assert_eq!(lots, Some(["L1".to_owned()].into()));
         let left = expires_at.micros() / 1_000_000 - i64::try_from(now()).unwrap();
         assert!((58..=60).contains(&left), "{left}");
     }

@@ -92,9 +92,9 @@ fn token_goes_alone_to_standard_output() {
     );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let principal = Auth::new(&[key]).unwrap().verify(text(&output.stdout).trim()).unwrap();
-    assert_eq!((principal.subject.as_str(), principal.tenant.as_str()), ("gate-1", "city"));
+    assert_eq!((&*principal.subject, &*principal.tenant), ("gate-1", "city"));
     assert_eq!(principal.role, Role::Device);
-    assert_eq!(principal.lots, Some(vec!["L1".to_owned(), "L2".to_owned()]));
+    assert_eq!(principal.lots, Some(["L1".to_owned(), "L2".to_owned()].into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,18 +14,17 @@ use http_body_util::BodyExt;
 use lotkeeper_gateway::app::App;
 use lotkeeper_gateway::auth::{Principal, Role};
 use lotkeeper_gateway::error::Problem;
-use lotkeeper_gateway::server::layered;
+use lotkeeper_gateway::server::Front;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tower::Service;
 
 /// Routes that do what no real one does, inside the real layers.
 fn odd_routes() -> Router<App> {
     let panic = async || -> Problem { panic!("a planted bug") };
     let sleep = async || tokio::time::sleep(Duration::from_secs(3_600)).await;
-    let who = async |principal: Principal| principal.subject;
+    let who = async |principal: Principal| principal.subject.to_string();
     Router::new()
         .route("/odd/panic", get(panic))
         .route("/odd/sleep", get(sleep))
@@ -35,8 +34,8 @@ fn odd_routes() -> Router<App> {
 }
 
 async fn odd(server: &Server, request: Request<Body>) -> (u16, Value) {
-    let mut router = layered(odd_routes(), server.running.app.clone());
-    let response = router.call(request).await.unwrap();
+    let front = Front::new(odd_routes(), server.running.app.clone());
+    let response = front.answer(request, None).await;
     let status = response.status().as_u16();
     assert!(response.headers().contains_key("x-request-id"));
     let body = response.into_body().collect().await.unwrap().to_bytes();

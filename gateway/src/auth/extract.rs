@@ -8,10 +8,7 @@ use axum::http::{HeaderMap, header};
 use super::{Auth, Principal};
 use crate::app::App;
 use crate::error::Problem;
-
-/// What the outer layer found; `None` inside means that no token was sent.
-#[derive(Clone, Debug)]
-pub struct Checked(pub Result<Principal, Problem>);
+use crate::server::Asked;
 
 impl Auth {
     /// Checks the token of the `Authorization` header.
@@ -45,8 +42,8 @@ impl FromRequestParts<App> for Principal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match parts.extensions.get::<Checked>() {
-            Some(Checked(checked)) => checked.clone(),
+        match Asked::of(parts) {
+            Some(asked) => asked.principal().cloned().map_err(Problem::clone),
             None => app.auth.of_headers(&parts.headers),
         }
     }

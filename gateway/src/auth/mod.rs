@@ -10,6 +10,5 @@ mod principal;
 mod provider;
 mod token;
 
-pub use extract::Checked;
 pub use principal::{Access, Principal, Role};
 pub use token::{Auth, AuthError, Grant};

@@ -3,6 +3,8 @@
 //! Invariant: [`Role::may`] is the one place that says which role may do what; a new role or access does
 //! not compile until it is decided. Absent: ownership (drivers see their own things: the handlers' part).
 
+use std::sync::Arc;
+
 use lotkeeper_actors::LotHandle;
 use lotkeeper_engine::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -101,17 +103,17 @@ impl Access {
     }
 }
 
-/// Somebody whose token was good.
+/// Somebody whose token was good. Every request has a copy, so its texts are shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// Who; clear text, which must not enter the journal.
-    pub subject: String,
+    pub subject: Arc<str>,
     /// Of which operator.
-    pub tenant: String,
+    pub tenant: Arc<str>,
     /// As what.
     pub role: Role,
     /// Limited to these lots (codes or ids), when given.
-    pub lots: Option<Vec<String>>,
+    pub lots: Option<Arc<[String]>>,
     /// When the token ends: a stream closes then unless it is renewed.
     pub expires_at: Timestamp,
 }
@@ -176,7 +178,7 @@ mod tests {
     #[test]
     fn lots_of_a_token_are_codes_or_ids() {
         let id = LotId(uuid::Uuid::from_u128(7));
-        let limited = |lots: Option<Vec<String>>| Principal {
+        let limited = |lots: Option<Arc<[String]>>| Principal {
             subject: "s".into(),
             tenant: "default".into(),
             role: Role::Device,
@@ -184,9 +186,9 @@ mod tests {
             expires_at: Timestamp::MAX,
         };
         assert!(limited(None).may_use_lot("L1", id));
-        assert!(limited(Some(vec!["L1".into()])).may_use_lot("L1", id));
-        assert!(limited(Some(vec![id.to_string()])).may_use_lot("L1", id));
-        assert!(!limited(Some(vec!["L2".into()])).may_use_lot("L1", id));
-        assert!(!limited(Some(vec![])).may_use_lot("L1", id));
+        assert!(limited(Some(["L1".into()].into())).may_use_lot("L1", id));
+        assert!(limited(Some([id.to_string()].into())).may_use_lot("L1", id));
+        assert!(!limited(Some(["L2".into()].into())).may_use_lot("L1", id));
+        assert!(!limited(Some([].into())).may_use_lot("L1", id));
     }
 }

@@ -40,7 +40,7 @@ struct Keys {
     verifying: Vec<(String, DecodingKey)>,
     validation: Validation,
     /// Tokens whose signature and claims were found good. Whoever has one of these texts has the token.
-    good: Cache<Box<str>, Arc<Principal>>,
+    good: Cache<Box<str>, Principal>,
 }
 
 /// Why keys cannot be used.
@@ -150,13 +150,13 @@ impl Auth {
         if let Some(principal) = self.0.good.get(token) {
             let now = jsonwebtoken::get_current_timestamp();
             return match has_ended(&principal, now) {
-                false => Ok(Principal::clone(&principal)),
+                false => Ok(principal),
                 true => Err(refusal(&ErrorKind::ExpiredSignature)),
             };
         }
         let principal = self.check(token)?;
         if token.len() <= REMEMBERED_TOKEN_BYTES_MAX {
-            self.0.good.insert(token.into(), Arc::new(principal.clone()));
+            self.0.good.insert(token.into(), principal.clone());
         }
         Ok(principal)
     }
@@ -170,10 +170,10 @@ impl Auth {
             return Err(Problem::token_invalid("the token has an empty `tenant` or `sub`"));
         }
         Ok(Principal {
-            subject: claims.sub,
-            tenant: claims.tenant,
+            subject: claims.sub.into(),
+            tenant: claims.tenant.into(),
             role: claims.role,
-            lots: claims.lots,
+            lots: claims.lots.map(Into::into),
             expires_at: Timestamp::from_seconds(i64::try_from(claims.exp).unwrap_or(i64::MAX)),
         })
     }
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_remembered_token_ends_when_the_library_would_end_it() {
         let expires_at = Timestamp::from_seconds(1_000);
-        let (subject, tenant) = ("d1".to_owned(), "default".to_owned());
+        let (subject, tenant) = ("d1".into(), "default".into());
         let principal = Principal { subject, tenant, role: Role::Driver, lots: None, expires_at };
         for (now, ended) in [(1_000, false), (1_000 + LEEWAY_SECONDS, false), (1_006, true)] {
             assert_eq!(has_ended(&principal, now), ended, "{now}");

@@ -14,6 +14,9 @@ use crate::error::{FieldError, Problem};
 use crate::request_id::current;
 use crate::wire::Refusal;
 
+/// Room for one resource; lists grow from here.
+const ANSWER_BYTES: usize = 512;
+
 /// 200 with a body.
 pub fn ok(body: &impl Serialize) -> Result<Response, Problem> {
     json(StatusCode::OK, body)
@@ -21,7 +24,8 @@ pub fn ok(body: &impl Serialize) -> Result<Response, Problem> {
 
 /// A body as JSON. State changes with every reading, so nothing is kept by caches.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Response, Problem> {
-    let bytes = serde_json::to_vec(body).map_err(|error| {
+    let mut bytes = Vec::with_capacity(ANSWER_BYTES);
+    serde_json::to_writer(&mut bytes, body).map_err(|error| {
         tracing::error!(request = current(), %error, "an answer cannot be written as JSON");
         Problem::internal("the answer cannot be written; tell the operator the request id")
     })?;

@@ -143,7 +143,7 @@ impl Views<'_> {
         let view = self.known.entry(key).or_insert_with(|| {
             let lot = app.engine.lot_by_key(key)?;
             let allowed =
-                lot.tenant() == principal.tenant && principal.may_use_lot(lot.code(), lot.id());
+                lot.tenant() == &*principal.tenant && principal.may_use_lot(lot.code(), lot.id());
             allowed.then(|| lot.view())
         });
         view.clone()

@@ -12,6 +12,7 @@ mod counts;
 mod event_scan;
 mod events;
 mod fields;
+mod fingerprint;
 mod intent;
 mod lots;
 mod openapi;

@@ -97,7 +97,7 @@ pub async fn list(
                 page.next_cursor = page.items.last().map(cursor_after);
                 return answer::ok(&page);
             }
-            page.items.push(reveal(&app, reservation, &view, view.lot_seq)?);
+            page.items.push(reveal(&app, reservation, view.spec(), view.lot_seq)?);
         }
     }
     answer::ok(&page)

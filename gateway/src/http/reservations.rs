@@ -6,9 +6,10 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use lotkeeper_actors::{Done, LotHandle, LotView};
-use lotkeeper_engine::ids::ReservationId;
+use lotkeeper_actors::{Done, LotHandle};
+use lotkeeper_engine::ids::{Pseudonym, ReservationId};
 use lotkeeper_engine::lot::{Caller, Command, Reservation, Reserve};
+use lotkeeper_engine::spec::Spec;
 use lotkeeper_storage::{Claim, ClaimOutcome, PersonKind};
 use uuid::Uuid;
 
@@ -50,9 +51,13 @@ pub async fn create(
     request.check().map_err(invalid)?;
     let lot = answer::lot(&app, &principal, &request.lot)?;
     let claim = intent.claim(&app, &principal, body.bytes(), request.id)?;
-    let command = Command::Reserve(reserve(&app, &principal, &lot, &request)?);
+    let vehicle = match &request.vehicle {
+        Some(vehicle) => Some(Clear::of(&app, &principal, vehicle)?),
+        None => None,
+    };
+    let command = Command::Reserve(reserve(&app, &principal, &lot, &request, vehicle.as_ref())?);
     let done = send(&app, &lot, command, claim).await?;
-    let answer = shown(&app, &done, StatusCode::CREATED)?;
+    let answer = shown(&app, &done, StatusCode::CREATED, vehicle)?;
     let ClaimOutcome::Reservation(reservation) = &done.answer else { return Ok(answer) };
     Ok(answer::with_location(answer, &format!("/api/v1/reservations/{}", reservation.id)))
 }
@@ -62,29 +67,46 @@ fn reserve(
     principal: &Principal,
     lot: &LotHandle,
     request: &NewReservation,
+    vehicle: Option<&Clear>,
 ) -> Result<Reserve, Problem> {
-    let choice = request.choice(lot, lot.view().spec()).map_err(|no| match no {
+    let choice = request.choice(lot, &lot.spec()).map_err(|no| match no {
         NoChoice::SlotNotFound => answer::no_slot(lot, request.slot.as_deref().unwrap_or_default()),
         NoChoice::NoSlotFits => Problem::no_slot_fits(
             "no slot of this lot has the features and lies in the zone asked for; ask for less",
         ),
     })?;
-    let vault = app.engine.vault();
-    let intern = |kind, clear: &str| {
-        vault.intern(&principal.tenant, kind, clear).map_err(|error| unreadable("vault", &error))
-    };
-    let vehicle = match &request.vehicle {
-        Some(vehicle) => Some(intern(PersonKind::Vehicle, &vehicle.canonical().map_err(invalid)?)?),
-        None => None,
-    };
     Ok(Reserve {
         id: ReservationId(request.id.unwrap_or_else(Uuid::now_v7)),
         choice,
         window: request.window(),
         hold: request.hold(),
-        holder: intern(PersonKind::Subject, &principal.subject)?,
-        vehicle,
+        holder: pseudonym(app, principal, PersonKind::Subject, &principal.subject)?,
+        vehicle: vehicle.map(|vehicle| vehicle.pseudonym),
     })
+}
+
+fn pseudonym(
+    app: &App,
+    principal: &Principal,
+    kind: PersonKind,
+    clear: &str,
+) -> Result<Pseudonym, Problem> {
+    let interned = app.engine.vault().intern(&principal.tenant, kind, clear);
+    interned.map_err(|error| unreadable("vault", &error))
+}
+
+/// A vehicle whose clear text the request has brought: the vault need not be asked for the answer.
+struct Clear {
+    pseudonym: Pseudonym,
+    canonical: String,
+}
+
+impl Clear {
+    fn of(app: &App, principal: &Principal, vehicle: &Vehicle) -> Result<Self, Problem> {
+        let canonical = vehicle.canonical().map_err(invalid)?;
+        let pseudonym = pseudonym(app, principal, PersonKind::Vehicle, &canonical)?;
+        Ok(Self { pseudonym, canonical })
+    }
 }
 
 async fn send(
@@ -98,12 +120,23 @@ async fn send(
 }
 
 /// The reservation as the command left it, whatever happened since.
-fn shown(app: &App, done: &Done, status: StatusCode) -> Result<Response, Problem> {
+fn shown(
+    app: &App,
+    done: &Done,
+    status: StatusCode,
+    brought: Option<Clear>,
+) -> Result<Response, Problem> {
     let ClaimOutcome::Reservation(reservation) = &done.answer else {
         return Err(answer::unexpected("reservation", &done.answer));
     };
-    let view = done.lot.view();
-    let body = reveal(app, reservation, &view, done.lot_seq)?;
+    let spec = done.lot.spec();
+    let body = match brought.filter(|clear| reservation.vehicle == Some(clear.pseudonym)) {
+        Some(clear) => {
+            let vehicle = Vehicle::from_canonical(&clear.canonical);
+            ReservationBody::of(reservation, &spec, done.lot_seq, Some(vehicle))
+        }
+        None => reveal(app, reservation, &spec, done.lot_seq)?,
+    };
     Ok(answer::with_version(answer::json(status, &body)?, body.version))
 }
 
@@ -111,7 +144,7 @@ fn shown(app: &App, done: &Done, status: StatusCode) -> Result<Response, Problem
 pub fn reveal(
     app: &App,
     reservation: &Reservation,
-    view: &LotView,
+    spec: &Spec,
     lot_seq: u64,
 ) -> Result<ReservationBody, Problem> {
     let vehicle = match reservation.vehicle {
@@ -123,7 +156,7 @@ pub fn reveal(
             .map(|clear| Vehicle::from_canonical(&clear)),
         None => None,
     };
-    Ok(ReservationBody::of(reservation, view, lot_seq, vehicle))
+    Ok(ReservationBody::of(reservation, spec, lot_seq, vehicle))
 }
 
 /// Who asks, in the engine's terms. A driver who never reserved has no pseudonym and sees nothing.
@@ -176,7 +209,7 @@ pub async fn show(
     let view = lot.view();
     let missing = || Problem::reservation_not_found("the lot no longer remembers it");
     let reservation = view.lot.reservation(id).ok_or_else(missing)?;
-    let body = reveal(&app, reservation, &view, view.lot_seq)?;
+    let body = reveal(&app, reservation, view.spec(), view.lot_seq)?;
     Ok(answer::with_version(answer::ok(&body)?, body.version))
 }
 
@@ -219,7 +252,7 @@ pub async fn change(
         by,
     };
     let done = send(&app, &lot, command, claim).await?;
-    shown(&app, &done, StatusCode::OK)
+    shown(&app, &done, StatusCode::OK, None)
 }
 
 /// Confirm a held reservation
@@ -249,7 +282,7 @@ pub async fn confirm(
     let Nothing {} = body.parse_or_default()?;
     let claim = intent.claim(&app, &principal, body.bytes(), None)?;
     let done = send(&app, &lot, Command::Confirm { id, by }, claim).await?;
-    shown(&app, &done, StatusCode::OK)
+    shown(&app, &done, StatusCode::OK, None)
 }
 
 /// Give a reservation up
@@ -281,5 +314,5 @@ pub async fn cancel(
     let reason = request.checked().map_err(invalid)?;
     let claim = intent.claim(&app, &principal, body.bytes(), None)?;
     let done = send(&app, &lot, Command::Cancel { id, reason, by }, claim).await?;
-    shown(&app, &done, StatusCode::OK)
+    shown(&app, &done, StatusCode::OK, None)
 }

@@ -8,18 +8,19 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, Limited};
+use tower::Service;
 use tracing::Instrument;
 
+use super::asked::Asked;
 use super::{Connection, headers};
 use crate::app::App;
-use crate::auth::Checked;
 use crate::error::{Problem, ProblemCode};
 use crate::request_id::{self, current};
 
@@ -36,22 +37,26 @@ pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
     Problem::method_not_allowed(format!("{method} is not possible at {}; see /docs", uri.path()))
 }
 
-/// Answers one request.
-pub(super) async fn answer(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Answers one request. Around the router and not inside it: a layer of the router is boxed, and copied with
+/// every route, for every request.
+pub(super) async fn answer(
+    app: App,
+    routes: Router,
+    connection: Option<Connection>,
+    mut request: Request,
+) -> Response {
     let began = Instant::now();
     let _in_flight = app.metrics.request_began();
     let given = request.headers().get(request_id::HEADER).map(HeaderValue::as_bytes);
     let id = request_id::choose(given);
     let method = known(request.method());
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let host = request.headers().get(header::HOST).cloned();
+    let asked = Asked::new(connection, app.auth.of_headers(request.headers()));
+    request.extensions_mut().insert(asked.clone());
     // A span costs more than a route look-up, so it is there for those who look at every request; a failure
     // names its request by itself.
-    let span = tracing::debug_span!("request", %id, method, route);
-    let work = guarded(&app, request, next).instrument(span.clone());
+    let span = tracing::debug_span!("request", %id, method, path = request.uri().path());
+    let work = guarded(&app, &asked, routes, request).instrument(span.clone());
     let mut response = request_id::scope(id.clone(), work).await;
 
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -59,12 +64,13 @@ pub(super) async fn answer(State(app): State<App>, request: Request, next: Next)
     }
     headers::write(response.headers_mut(), host.as_ref());
     let (status, elapsed) = (response.status().as_u16(), began.elapsed());
-    app.metrics.request_answered(method, &route, status, elapsed);
+    let route = asked.route();
+    app.metrics.request_answered(method, route, status, elapsed);
     if let Some(ProblemCode(code)) = response.extensions().get() {
         app.metrics.refused(code);
     }
     let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    tracing::debug!(parent: &span, status, elapsed_us, "answered");
+    tracing::debug!(parent: &span, route, status, elapsed_us, "answered");
     if status == StatusCode::INTERNAL_SERVER_ERROR.as_u16() {
         let request = &*id;
         tracing::error!(request, method, route, elapsed_us, "a request failed");
@@ -73,25 +79,23 @@ pub(super) async fn answer(State(app): State<App>, request: Request, next: Next)
 }
 
 /// Token, rate, size; then the handler within its time, panics caught.
-async fn guarded(app: &App, mut request: Request, next: Next) -> Response {
-    let checked = app.auth.of_headers(request.headers());
+async fn guarded(app: &App, asked: &Asked, routes: Router, request: Request) -> Response {
     let quota = if is_limited(&request) {
-        let peer = request.extensions().get::<Connection>().map(|at| at.peer.ip());
+        let peer = asked.connection().map(|at| at.peer.ip());
         let peer = peer.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
-        app.rate.take(checked.as_ref().ok(), peer, Instant::now())
+        app.rate.take(asked.principal().ok(), peer, Instant::now())
     } else {
         None
     };
     let refusal = quota
         .and_then(|quota| quota.refusal())
         .or_else(|| too_large(request.headers(), app.config.server.body_bytes_max));
-    request.extensions_mut().insert(Checked(checked));
     let mut response = match refusal {
         Some(refusal) => {
             drain(request, app.config.server.body_bytes_max).await;
             refusal.into_response()
         }
-        None => mended(handled(app, request, next).await).await,
+        None => mended(handled(app, routes, request).await).await,
     };
     if let Some(quota) = quota {
         quota.write(response.headers_mut());
@@ -139,11 +143,11 @@ async fn drain(request: Request, body_bytes_max: usize) {
     let _too_slow = tokio::time::timeout(DRAIN_TIME_MAX, reading).await;
 }
 
-async fn handled(app: &App, request: Request, next: Next) -> Response {
+async fn handled(app: &App, mut routes: Router, request: Request) -> Response {
     let limit = app.config.server.request_timeout;
-    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let work = AssertUnwindSafe(async { routes.call(request).await }).catch_unwind();
     match tokio::time::timeout(limit, work).await {
-        Ok(Ok(response)) => response,
+        Ok(Ok(Ok(response))) => response,
         Ok(Err(panic)) => {
             app.metrics.panicked();
             tracing::error!(request = current(), panic = text_of(&*panic), "a handler panicked");

@@ -1,6 +1,5 @@
 //! Reservations as they are asked for and shown.
 
-use lotkeeper_actors::LotView;
 use lotkeeper_engine::ids::ReservationId;
 use lotkeeper_engine::limits::HOLD_SECONDS_MAX;
 use lotkeeper_engine::lot::{Choice, Needs, Reservation, State};
@@ -226,11 +225,10 @@ impl ReservationBody {
     #[must_use]
     pub fn of(
         reservation: &Reservation,
-        view: &LotView,
+        spec: &Spec,
         lot_seq: u64,
         vehicle: Option<Vehicle>,
     ) -> Self {
-        let spec = view.spec();
         let expires_at = match reservation.state {
             State::Held { expires_at } => Some(Instant(expires_at)),
             State::Confirmed

@@ -8,7 +8,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::error::Problem;
-use crate::server::Connection;
+use crate::server::{Asked, Connection};
 
 /// The subprotocol that carries a token: browsers cannot set headers on a websocket.
 const TOKEN_PROTOCOL: &str = "bearer.";
@@ -54,7 +54,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
             .map(str::to_owned);
         let on = parts.extensions.remove::<OnUpgrade>();
         let on = on.ok_or_else(|| refused("this connection cannot be upgraded"))?;
-        let place = parts.extensions.get::<Connection>().cloned();
+        let place = Asked::of(parts).and_then(Asked::connection).cloned();
         Ok(Self { on, protocol_token, accept, protocol, place })
     }
 }

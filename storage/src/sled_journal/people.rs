@@ -11,7 +11,7 @@
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::Arc;
 
-use bincode::{Decode, Encode};
+use bincode::{BorrowDecode, Decode, Encode};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use lotkeeper_engine::ids::Pseudonym;
@@ -46,7 +46,7 @@ struct Person {
 }
 
 /// A person in a value of the tree.
-#[derive(Clone, Debug, Encode, Decode)]
+#[derive(Clone, Debug, Encode)]
 struct Placed {
     pseudonym: [u8; 16],
     person: Person,
@@ -55,6 +55,21 @@ struct Placed {
 impl Placed {
     fn serial(&self) -> u64 {
         serial_of(Uuid::from_bytes(self.pseudonym)).unwrap_or_default()
+    }
+}
+
+/// The same while it is read: a value has many, and mostly one is wanted.
+#[derive(Clone, Copy, Debug, Encode, BorrowDecode)]
+struct Read<'a> {
+    pseudonym: [u8; 16],
+    tenant: &'a str,
+    kind: u8,
+    clear: &'a str,
+}
+
+impl Read<'_> {
+    fn pseudonym(&self) -> Uuid {
+        Uuid::from_bytes(self.pseudonym)
     }
 }
 
@@ -157,10 +172,12 @@ impl People {
         let mut next_serial = 0;
         for value in live.people.iter().values() {
             let value = value.map_err(|error| live.error("read", &error))?;
-            for placed in decode(live, &value)? {
-                next_serial = next_serial.max(placed.serial() + 1);
-                let pseudonym = Pseudonym(Uuid::from_bytes(placed.pseudonym));
-                people.known.insert(people.name(&placed.person), pseudonym);
+            for read in decode(live, &value) {
+                let read = read?;
+                let pseudonym = read.pseudonym();
+                next_serial = next_serial.max(serial_of(pseudonym).unwrap_or_default() + 1);
+                let name = people.name_of(read.tenant, read.kind, read.clear);
+                people.known.insert(name, Pseudonym(pseudonym));
             }
         }
         for entry in &live.old_vault {
@@ -208,7 +225,7 @@ impl People {
             let mut taken = 0;
             for placed in left {
                 let before = value.len();
-                encode_into(&mut value, placed)?;
+                append(&mut value, placed)?;
                 if taken > 0 && value.len() > CHUNK_BYTES_MAX {
                     value.truncate(before);
                     break;
@@ -225,23 +242,29 @@ impl People {
     }
 }
 
-fn encode_into(value: &mut Vec<u8>, placed: &Placed) -> Result<(), JournalError> {
+fn append(value: &mut Vec<u8>, person: &impl Encode) -> Result<(), JournalError> {
     let config = bincode::config::standard();
-    bincode::encode_into_std_write(placed, value, config)
+    bincode::encode_into_std_write(person, value, config)
         .map(|_| ())
         .map_err(|error| JournalError::damaged("a clear text", error.to_string()))
 }
 
-fn decode(live: &Live, mut value: &[u8]) -> Result<Vec<Placed>, JournalError> {
+/// The people of a value, up to the first that is damaged.
+fn decode<'a>(
+    live: &Live,
+    mut value: &'a [u8],
+) -> impl Iterator<Item = Result<Read<'a>, JournalError>> {
     let config = bincode::config::standard().with_limit::<65_536>();
-    let mut people = Vec::new();
-    while !value.is_empty() {
-        let (placed, bytes) = bincode::decode_from_slice(value, config)
-            .map_err(|error| JournalError::damaged(live.place(), error.to_string()))?;
-        people.push(placed);
-        value = &value[bytes..];
-    }
-    Ok(people)
+    std::iter::from_fn(move || {
+        if value.is_empty() {
+            return None;
+        }
+        let decoded = bincode::borrow_decode_from_slice(value, config);
+        let rest = decoded.as_ref().map_or(value.len(), |(_, bytes)| *bytes);
+        value = &value[rest..];
+        let damaged = |error| JournalError::damaged(live.place(), format!("a person: {error}"));
+        Some(decoded.map(|(read, _)| read).map_err(damaged))
+    })
 }
 
 fn decode_old(live: &Live, value: &[u8]) -> Result<Person, JournalError> {
@@ -259,12 +282,9 @@ fn old_key(pseudonym: Uuid) -> [u8; 17] {
 }
 
 /// The value that holds a place: the last one that begins at or before it.
-fn chunk_at(live: &Live, serial: u64) -> Result<Option<(sled::IVec, Vec<Placed>)>, JournalError> {
+fn chunk_at(live: &Live, serial: u64) -> Result<Option<(sled::IVec, sled::IVec)>, JournalError> {
     let found = live.people.range(..=serial.to_be_bytes()).next_back().transpose();
-    let Some((key, value)) = found.map_err(|error| live.error("read", &error))? else {
-        return Ok(None);
-    };
-    Ok(Some((key, decode(live, &value)?)))
+    found.map_err(|error| live.error("read", &error))
 }
 
 /// Counts people, and those who do not lie where their pseudonym says.
@@ -274,10 +294,9 @@ pub(crate) fn census(live: &Live) -> Result<(u64, u64), JournalError> {
         let (key, value) = entry.map_err(|error| live.error("read", &error))?;
         let first = key.iter().fold(0, |serial, byte| serial << 8 | u64::from(*byte));
         next = first.max(next);
-        for placed in decode(live, &value)? {
+        for read in decode(live, &value) {
             people += 1;
-            let serial = serial_of(Uuid::from_bytes(placed.pseudonym));
-            match serial.filter(|serial| *serial >= next) {
+            match serial_of(read?.pseudonym()).filter(|serial| *serial >= next) {
                 Some(serial) => next = serial + 1,
                 None => misplaced += 1,
             }
@@ -309,10 +328,15 @@ impl SledVault {
         if let Some(person) = self.0.people.queue.lock().find(pseudonym, serial) {
             return Ok(Some(person.clone()));
         }
-        let Some((_, people)) = chunk_at(live, serial)? else { return Ok(None) };
-        let mut people = people.into_iter();
-        let found = people.find(|placed| placed.pseudonym == pseudonym.into_bytes());
-        Ok(found.map(|placed| placed.person))
+        let Some((_, value)) = chunk_at(live, serial)? else { return Ok(None) };
+        for read in decode(live, &value) {
+            let read = read?;
+            if read.pseudonym() == pseudonym {
+                let (tenant, clear) = (read.tenant.to_owned(), read.clear.to_owned());
+                return Ok(Some(Person { tenant, kind: read.kind, clear }));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes a person out of the tree or out of the queue.
@@ -321,16 +345,20 @@ impl SledVault {
         let Some(serial) = serial_of(pseudonym) else {
             return live.old_vault.remove(old_key(pseudonym)).map(|_| ()).map_err(failed);
         };
-        let others = |placed: &Placed| placed.pseudonym != pseudonym.into_bytes();
-        self.0.people.queue.lock().waiting.retain(others);
-        let Some((key, mut people)) = chunk_at(live, serial)? else { return Ok(()) };
-        people.retain(others);
-        if people.is_empty() {
-            return live.people.remove(key).map(|_| ()).map_err(failed);
+        let bytes = pseudonym.into_bytes();
+        self.0.people.queue.lock().waiting.retain(|placed| placed.pseudonym != bytes);
+        let Some((key, value)) = chunk_at(live, serial)? else { return Ok(()) };
+        let mut others = Vec::new();
+        for read in decode(live, &value) {
+            let read = read?;
+            if read.pseudonym() != pseudonym {
+                append(&mut others, &read)?;
+            }
         }
-        let mut value = Vec::new();
-        people.iter().try_for_each(|placed| encode_into(&mut value, placed))?;
-        live.people.insert(key, value).map(|_| ()).map_err(failed)
+        match others.is_empty() {
+            true => live.people.remove(key).map(|_| ()).map_err(failed),
+            false => live.people.insert(key, others).map(|_| ()).map_err(failed),
+        }
     }
 }
 
