@@ -1,7 +1,8 @@
 //! Commits per second of the journal on disk against a plain file with `sync_data`; the benches measure
 //! this with more care, this prints figures in half a minute. Arguments: a directory on the disk in question;
-//! then, for programs, `--json SECONDS SIZES`: only the journal, so long for each of these records per commit
-//! (commas between), one JSON object per line.
+//! then, for programs, `--slices`: only the journal, and each line of standard input, `RECORDS SECONDS`, asks
+//! for that many records per commit for so long and gets one JSON object. Whoever asks can then let something
+//! else take turns with it. The journal of a size goes on until another size is asked for.
 
 use std::fs::File;
 use std::io::Write;
@@ -44,12 +45,19 @@ struct Manner {
 
 const FOR_PEOPLE: Manner = Manner { seconds: 4.0, json: false };
 
-fn measure(manner: Manner, name: &str, per_commit: u64, mut commit: impl FnMut(&[Record]) -> u64) {
+/// One commit at least; the number after the last record.
+fn measure(
+    manner: Manner,
+    name: &str,
+    per_commit: u64,
+    first_seq: u64,
+    mut commit: impl FnMut(&[Record]) -> u64,
+) -> u64 {
     let mut latencies = Vec::new();
-    let (mut seq, mut bytes) = (1, 0);
+    let (mut seq, mut bytes) = (first_seq, 0);
     let start = Instant::now();
     let mut inside = Duration::ZERO;
-    while start.elapsed().as_secs_f64() < manner.seconds {
+    while latencies.is_empty() || start.elapsed().as_secs_f64() < manner.seconds {
         let records = records(seq, per_commit);
         let before = Instant::now();
         bytes += commit(&records);
@@ -68,49 +76,72 @@ fn measure(manner: Manner, name: &str, per_commit: u64, mut commit: impl FnMut(&
             p50.as_micros(),
             p99.as_micros(),
         );
-        return;
+        return seq;
     }
+    let records = (seq - first_seq) as f64;
     println!(
         "{name:28} {per_commit:6} records: {:8.0} commits/s {:9.0} records/s {:6.1} MB/s {:5.1} B/record, p50 {p50:?} p99 {p99:?}",
         latencies.len() as f64 / seconds,
-        (seq - 1) as f64 / seconds,
+        records / seconds,
         bytes as f64 / seconds / 1e6,
-        bytes as f64 / (seq - 1) as f64,
+        bytes as f64 / records,
     );
+    seq
 }
 
-/// The journal alone, in a directory that stays for whoever opens it again.
-fn journal(manner: Manner, root: &Path, per_commit: u64) {
+/// A fresh journal, in a directory that stays for whoever opens it again.
+fn fresh(root: &Path, per_commit: u64) -> SledJournal {
     let data_dir = root.join(format!("sled-{per_commit}"));
     let rotate_bytes = u64::MAX;
-    let (mut journal, _) =
-        SledJournal::open(Options { data_dir, rotate_bytes, ..Options::default() })
-            .expect("a fresh directory opens");
-    measure(manner, "sled + sync_data", per_commit, |records| {
+    let options = Options { data_dir, rotate_bytes, ..Options::default() };
+    SledJournal::open(options).expect("a fresh directory opens").0
+}
+
+/// The journal alone; the number after the last one it wrote.
+fn journal(manner: Manner, journal: &mut SledJournal, per_commit: u64, first_seq: u64) -> u64 {
+    measure(manner, "sled + sync_data", per_commit, first_seq, |records| {
         journal.commit(records).expect("the disk takes it");
         journal.last_commit().bytes
-    });
+    })
+}
+
+/// One slice for each line of standard input, until there are no more.
+fn slices(root: &Path) {
+    let mut at_work: Option<(u64, SledJournal, u64)> = None;
+    for line in std::io::stdin().lines() {
+        let line = line.expect("standard input can be read");
+        let asked = line.split_once(' ').and_then(|(records, seconds)| {
+            Some((records.parse::<u64>().ok()?, seconds.parse::<f64>().ok()?))
+        });
+        let (per_commit, seconds) = asked.expect("--slices: each line is `RECORDS SECONDS`");
+        let (_, mut open, first_seq) = match at_work.take() {
+            Some(same) if same.0 == per_commit => same,
+            // The other one is closed before, so that it leaves the disk alone.
+            other => {
+                drop(other);
+                (per_commit, fresh(root, per_commit), 1)
+            }
+        };
+        let next_seq = journal(Manner { seconds, json: true }, &mut open, per_commit, first_seq);
+        at_work = Some((per_commit, open, next_seq));
+    }
 }
 
 fn main() {
     let root = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let root = Path::new(&root).join(format!("journal-speed-{}", std::process::id()));
     std::fs::create_dir_all(&root).expect("the directory can be made");
-    let words: Vec<String> = std::env::args().skip(2).collect();
-    if let [flag, seconds, sizes] = words.as_slice()
-        && flag == "--json"
-    {
-        let seconds = seconds.parse().expect("--json SECONDS SIZES: seconds are a number");
-        let manner = Manner { seconds, json: true };
-        for size in sizes.split(',') {
-            let per_commit = size.parse().expect("--json SECONDS SIZES: sizes are numbers");
-            journal(manner, &root, per_commit);
-        }
-        drop(std::fs::remove_dir_all(&root));
-        return;
+    match std::env::args().nth(2).as_deref() {
+        None => for_people(&root),
+        Some("--slices") => slices(&root),
+        Some(other) => eprintln!("{other}: unknown; give --slices or nothing"),
     }
+    drop(std::fs::remove_dir_all(&root));
+}
+
+fn for_people(root: &Path) {
     for per_commit in [200, 2_000, 20_000] {
-        journal(FOR_PEOPLE, &root, per_commit);
+        journal(FOR_PEOPLE, &mut fresh(root, per_commit), per_commit, 1);
         let rotate_bytes = u64::MAX;
         let data_dir = root.join(format!("sled-{per_commit}"));
         let start = Instant::now();
@@ -128,7 +159,7 @@ fn main() {
         );
         let mut file = File::create(root.join("plain")).expect("the file can be made");
         let mut encoder = Encoder::default();
-        measure(FOR_PEOPLE, "plain file + sync_data", per_commit, |records| {
+        measure(FOR_PEOPLE, "plain file + sync_data", per_commit, 1, |records| {
             encoder.encode(1, records).expect("records fit");
             file.write_all(encoder.bytes()).expect("the disk takes it");
             file.sync_data().expect("the disk takes it");
@@ -136,9 +167,8 @@ fn main() {
         });
     }
     let mut encoder = Encoder::default();
-    measure(FOR_PEOPLE, "encoding alone", 200, |records| {
+    measure(FOR_PEOPLE, "encoding alone", 200, 1, |records| {
         encoder.encode(1, records).expect("records fit");
         encoder.bytes().len() as u64
     });
-    drop(std::fs::remove_dir_all(&root));
 }

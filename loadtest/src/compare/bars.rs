@@ -173,6 +173,8 @@ pub struct Verdict {
     pub must: Option<f64>,
     pub aim: Option<f64>,
     pub said: Said,
+    /// Of what was not measured.
+    pub why: Option<String>,
 }
 
 /// In a word.
@@ -200,13 +202,16 @@ impl fmt::Display for Said {
     }
 }
 
-/// Every bar by the rows that are there.
-pub fn judge(rows: &[Row]) -> Vec<Verdict> {
-    BARS.iter().map(|bar| bar.judge(rows)).collect()
+/// Rows that are not there, by the beginning of their keys, and why.
+type Absent = (&'static str, String);
+
+/// Every bar by the rows that are there; the first known reason counts where one is not.
+pub fn judge(rows: &[Row], absent: &[Absent]) -> Vec<Verdict> {
+    BARS.iter().map(|bar| bar.judge(rows, absent)).collect()
 }
 
 impl Bar {
-    fn judge(&self, rows: &[Row]) -> Verdict {
+    fn judge(&self, rows: &[Row], absent: &[Absent]) -> Verdict {
         let measured = self.figure.of(rows);
         let said = match measured {
             None => Said::NotMeasured,
@@ -215,7 +220,8 @@ impl Bar {
             Some(_) => Said::Met,
         };
         let must = Some(self.must).filter(|must| must.is_finite() && *must > 0.0);
-        Verdict { what: self.what, side: self.side, measured, must, aim: self.aim, said }
+        let why = (said == Said::NotMeasured).then(|| self.figure.why_not(rows, absent));
+        Verdict { what: self.what, side: self.side, measured, must, aim: self.aim, said, why }
     }
 }
 
@@ -237,6 +243,24 @@ impl Figure {
             Self::P99Ms(ours) => Some(row(ours)?.p99_us? as f64 / 1e3),
         }
     }
+
+    /// Why there is no figure: what is known of the first row that is missing.
+    fn why_not(self, rows: &[Row], absent: &[Absent]) -> String {
+        let mut keys: Vec<&str> = match self {
+            Self::Rate(ours, theirs) | Self::Cpu(ours, theirs) => {
+                let theirs = theirs.iter().copied();
+                std::iter::once(ours).chain(theirs).collect()
+            }
+            Self::CpuUs(ours) | Self::P99Ms(ours) => vec![ours],
+        };
+        keys.retain(|key| !rows.iter().any(|row| row.key == *key));
+        let known = |key: &&str| absent.iter().find(|(rows, _)| key.starts_with(rows));
+        match (keys.iter().find_map(known), keys.first()) {
+            (Some((_, why)), _) => why.clone(),
+            (None, Some(key)) => format!("{key} did not play"),
+            (None, None) => "a row has no such figure".into(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -250,14 +274,14 @@ mod tests {
     }
 
     fn said(rows: &[Row], what: &str) -> (Option<f64>, Said) {
-        let verdicts = judge(rows);
+        let verdicts = judge(rows, &[]);
         let verdict = verdicts.iter().find(|verdict| verdict.what == what).unwrap();
         (verdict.measured, verdict.said)
     }
 
     #[test]
     fn without_figures_nothing_is_claimed() {
-        for verdict in judge(&[]) {
+        for verdict in judge(&[], &[]) {
             assert_eq!(
                 (verdict.measured, verdict.said),
                 (None, Said::NotMeasured),
@@ -265,6 +289,29 @@ mod tests {
                 verdict.what
             );
         }
+    }
+
+    #[test]
+    fn a_bar_without_figures_says_why() {
+        let absent = [("journal.", "no such program; build it".to_string()), ("p", "gone".into())];
+        let why = |rows: &[Row], what: &str| {
+            let verdicts = judge(rows, &absent);
+            verdicts.into_iter().find(|verdict| verdict.what == what).unwrap().why
+        };
+        let journal = "journal over the plain file, commits of 200 records";
+        let scan = "readings, binary, over the PostgreSQL scan";
+        let file = row("file.200", 1.0, 1.0);
+        assert_eq!(why(std::slice::from_ref(&file), journal).unwrap(), "no such program; build it");
+        assert_eq!(why(&[file, row("journal.200", 1.0, 1.0)], journal), None);
+        assert_eq!(
+            why(&[], "readings, binary: server CPU, us").unwrap(),
+            "ours.binary did not play"
+        );
+        assert_eq!(why(&[row("ours.binary", 1.0, 1.0)], scan).unwrap(), "gone");
+        let halted = row("ours.book", 0.0, 0.0);
+        let peer = row("echo", 1.0, 1.0);
+        let echo = "bookings over HTTP, over the bare JSON echo";
+        assert_eq!(why(&[halted, peer], echo).unwrap(), "a row has no such figure");
     }
 
     #[test]

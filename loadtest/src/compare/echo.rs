@@ -85,7 +85,7 @@ pub async fn play(context: &mut Context) -> Result<(), CompareError> {
     command.args([SUBCOMMAND, &addr.to_string()]);
     let daemon = Daemon::start(name, command, home, Signal::TERM, addr).await?;
     let version = "bare HTTP echo (hyper 1, serde_json)";
-    context.begin("echo");
+    context.begin("echo").await?;
     let hand =
         |number| Caller { client: HttpClient::new(addr, "none"), wishes: context.wishes(number) };
     let hands = (0..context.options.connections).map(hand).collect();

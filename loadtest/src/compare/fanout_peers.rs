@@ -190,7 +190,7 @@ async fn stage<D: Dialect>(
     let name = "fan-out";
     let failed = |what| CompareError::Stage { name, what };
     let (subscribers, publisher) = sockets.map_err(failed)?;
-    context.begin(key);
+    context.begin(key).await?;
     let clock = Clock::start();
     let window = window_from_now(clock, context.timing());
     let members = subscribers.len();

@@ -29,6 +29,10 @@ pub struct CompareOptions {
     #[arg(long, default_value = "2s", value_parser = parse_duration)]
     pub warm_up: Duration,
 
+    /// The longest wait for the disk to come to rest before a stage; all waits together take at most five times this.
+    #[arg(long, default_value = "60s", value_parser = parse_duration)]
+    pub settle: Duration,
+
     /// Lots.
     #[arg(long, default_value_t = 1_000)]
     pub lots: usize,

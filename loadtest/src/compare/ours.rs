@@ -1,7 +1,8 @@
 //! Lotkeeper's own turn: the scenarios of this program against a server of its own, by their flags.
 //!
 //! Figures are taken from the report's JSON form, which is what it promises to the outside. One stage per
-//! scenario, each on a fresh server.
+//! scenario, each on a fresh server. Latency to a subscriber is taken at parts of a maximum that was measured
+//! with the same encoding, connections, batches and depth, directly before.
 
 use super::context::Context;
 use super::error::CompareError;
@@ -13,14 +14,16 @@ use crate::verify::Check;
 use clap::Parser;
 use serde_json::Value;
 
-/// Ways of bringing readings in: the row, what it is called, the flags that choose it.
-const INGESTS: [(&str, &str, &[&str]); 2] = [
-    ("ours.json", "JSON over /api/v1/ingest", &["--encoding", "json"]),
-    ("ours.binary", "binary over /api/v1/ingest", &["--encoding", "binary"]),
-];
+/// How sensors' gateways send in all stages of readings: each of four brings what changed in one lot at once,
+/// and does not wait for the last answer. A batch is a whole lot of the standard size.
+const SHAPE: [&str; 6] = ["--ingest-connections", "4", "--batch", "100", "--in-flight", "32"];
+const SHAPE_TEXT: &str = "4 connections, batches of 100, 32 in flight";
+const BINARY: (&str, &str) = ("ours.binary", "binary");
+const JSON: (&str, &str) = ("ours.json", "json");
 /// A given slot, spread over slots and windows, nothing else: what the peers are asked for.
 const BOOKINGS: [&str; 6] =
     ["--slots-asked", "given", "--contention", "spread", "--change-percent", "0"];
+const WATCHERS: &str = "4";
 /// Parts of the measured maximum at which latency to a subscriber is taken.
 const LATENCY_AT: [(&str, f64); 2] = [("ours.latency.10", 0.1), ("ours.latency.80", 0.8)];
 
@@ -51,34 +54,56 @@ impl Played {
     }
 }
 
-/// All stages.
+/// All stages; latency first, while nothing has been written yet.
 pub async fn play(context: &mut Context) -> Result<(), CompareError> {
-    let mut fastest: f64 = 0.0;
-    for (key, what, flags) in INGESTS {
-        let played = scenario(context, key, "ingest", flags).await?;
-        let row = played.row(key, Work::Readings, what, "/per_second/readings", "ingest batch ack");
-        let row = Row {
-            server_cpu_us: played.number("/server/cpu_us_per_reading"),
-            client_cpu_us: client_us(&played, row.per_second),
-            ..row
-        };
-        fastest = fastest.max(row.per_second);
-        put(context, row, &played);
-    }
-    book(context).await?;
-    fan_out(context).await?;
-    for (key, part) in LATENCY_AT {
-        if fastest <= 0.0 {
-            break;
+    let maximum = readings(context, BINARY).await?;
+    if maximum > 0.0 {
+        for stage in LATENCY_AT {
+            latency(context, stage, maximum).await?;
         }
-        let rate = (fastest * part).round().max(1.0).to_string();
-        let flags = ["--subscribers", "4", "--rate", &rate];
-        let played = scenario(context, key, "ingest", &flags).await?;
-        let what = format!("{:.0} % of the fastest ingest, 4 subscribers", part * 100.0);
-        let row =
-            played.row(key, Work::Latency, &what, "/per_second/readings", "sensor to subscriber");
-        put(context, row, &played);
     }
+    readings(context, JSON).await?;
+    book(context).await?;
+    fan_out(context).await
+}
+
+/// As many as it takes; how many a second those are.
+async fn readings(
+    context: &mut Context,
+    (key, encoding): (&'static str, &str),
+) -> Result<f64, CompareError> {
+    let flags = [["--encoding", encoding].as_slice(), &SHAPE].concat();
+    let played = scenario(context, key, "ingest", &flags).await?;
+    let what = format!("{encoding} over /api/v1/ingest, {SHAPE_TEXT}");
+    let row = played.row(key, Work::Readings, &what, "/per_second/readings", "ingest batch ack");
+    let per_second = row.per_second;
+    let row = Row {
+        server_cpu_us: played.number("/server/cpu_us_per_reading"),
+        client_cpu_us: client_us(&played, per_second),
+        ..row
+    };
+    put(context, row, &played);
+    Ok(per_second)
+}
+
+/// At a part of the maximum, in an open loop.
+async fn latency(
+    context: &mut Context,
+    (key, part): (&'static str, f64),
+    maximum: f64,
+) -> Result<(), CompareError> {
+    let rate = (maximum * part).round().max(1.0).to_string();
+    let (maximum_key, encoding) = BINARY;
+    let paced = ["--encoding", encoding, "--rate", &rate, "--subscribers", WATCHERS];
+    let flags = [paced.as_slice(), &SHAPE].concat();
+    let played = scenario(context, key, "ingest", &flags).await?;
+    let what = format!(
+        "{:.0} % of {maximum_key}, {rate} readings/s due, {encoding}, {SHAPE_TEXT} as there; \
+         {WATCHERS} subscribers, none there",
+        part * 100.0
+    );
+    let row = played.row(key, Work::Latency, &what, "/per_second/readings", "sensor to subscriber");
+    put(context, row, &played);
     Ok(())
 }
 
@@ -154,7 +179,7 @@ fn put(context: &mut Context, row: Row, played: &Played) {
 }
 
 async fn scenario(
-    context: &Context,
+    context: &mut Context,
     key: &str,
     name: &str,
     flags: &[&str],
@@ -176,7 +201,7 @@ async fn scenario(
     let options = Options::try_parse_from(&line)
         .map_err(|error| LoadError::usage(format!("{}: {error}", line.join(" "))))?;
     let plan = Plan::of(&options)?;
-    context.begin(key);
+    context.begin(key).await?;
     let report = serde_json::to_value(scenario::run(&plan, &options).await?).unwrap_or_default();
     let version = report["server_version"].as_str().unwrap_or("unknown");
     Ok(Played { version: format!("Lotkeeper {version}"), report })

@@ -211,12 +211,12 @@ async fn fresh(client: &Client) -> Result<(), CompareError> {
 }
 
 async fn stage<H: Hand>(
-    context: &Context,
+    context: &mut Context,
     daemon: &Daemon,
     key: &'static str,
     hands: Vec<H>,
 ) -> Result<Driven, CompareError> {
-    context.begin(key);
+    context.begin(key).await?;
     let driven = drive(hands, context.timing(), daemon.tree()).await;
     driven.map_err(|what| CompareError::Stage { name: "PostgreSQL", what })
 }

@@ -81,12 +81,12 @@ pub async fn play(binary: &Path, context: &mut Context) -> Result<(), CompareErr
 }
 
 async fn stage(
-    context: &Context,
+    context: &mut Context,
     daemon: &Daemon,
     key: &'static str,
     hands: Vec<Caller>,
 ) -> Result<Driven, CompareError> {
-    context.begin(key);
+    context.begin(key).await?;
     let driven = drive(hands, context.timing(), daemon.tree()).await;
     driven.map_err(|what| CompareError::Stage { name: "Redis", what })
 }

@@ -74,6 +74,8 @@ pub struct Row {
     pub p50_us: Option<u64>,
     pub p99_us: Option<u64>,
     pub bytes_each: Option<f64>,
+    /// What a small commit to a plain file took at most, 99 of 100, directly before the stage.
+    pub disk_p99_us: Option<u64>,
     pub checks: Vec<Check>,
 }
 
@@ -91,6 +93,7 @@ impl Row {
             p50_us: None,
             p99_us: None,
             bytes_each: None,
+            disk_p99_us: None,
             checks: Vec::new(),
         }
     }
@@ -135,6 +138,11 @@ pub struct Table {
     pub notes: Vec<String>,
     /// Stages that have no figures because something broke.
     pub failures: Vec<String>,
+    /// As in the rows, the least of all.
+    pub disk_best_p99_us: Option<u64>,
+    /// Rows that are not there, by the beginning of their keys, and why.
+    #[serde(skip)]
+    pub absent: Vec<(&'static str, String)>,
     #[serde(skip)]
     began: Instant,
 }
@@ -190,6 +198,8 @@ impl Table {
             bars: Vec::new(),
             notes,
             failures: Vec::new(),
+            disk_best_p99_us: None,
+            absent: Vec::new(),
             began: Instant::now(),
         }
     }
@@ -201,7 +211,7 @@ impl Table {
 
     /// Judges the bars by what there is.
     pub fn judge(&mut self) {
-        self.bars = bars::judge(&self.rows);
+        self.bars = bars::judge(&self.rows, &self.absent);
     }
 
     /// Whether every stage came to its end and everything looked at was right. A missed bar is no fault.

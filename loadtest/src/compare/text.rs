@@ -1,12 +1,23 @@
 //! The table for people: as text for a terminal, as Markdown for `docs/benchmarks`. Same cells in both.
 
 use super::bars::{Side, Verdict};
+use super::calm::PROBE_BYTES;
 use super::table::{Row, Table, Work};
 use crate::report::text::{bytes, thousands, time};
 use std::fmt::{self, Write};
 
-const HEAD: [&str; 9] =
-    ["who", "what", "per second", "best = 1", "server CPU", "client CPU", "p50", "p99", "bytes"];
+const HEAD: [&str; 10] = [
+    "who",
+    "what",
+    "per second",
+    "best = 1",
+    "server CPU",
+    "client CPU",
+    "p50",
+    "p99",
+    "bytes",
+    "disk before",
+];
 const BAR_HEAD: [&str; 5] = ["bar", "measured", "must", "aim", "verdict"];
 
 impl Row {
@@ -18,7 +29,7 @@ impl Row {
         format!("{rate} {}/s, server CPU {cpu} each{verdict}", self.work.unit())
     }
 
-    fn cells(&self, best: f64) -> [String; 9] {
+    fn cells(&self, best: f64) -> [String; 10] {
         let latency = |us: Option<u64>| us.map_or_else(|| "-".into(), time);
         [
             self.who.clone(),
@@ -30,6 +41,7 @@ impl Row {
             latency(self.p50_us),
             latency(self.p99_us),
             self.bytes_each.map_or_else(|| "-".into(), |bytes| format!("{bytes:.0}")),
+            latency(self.disk_p99_us),
         ]
     }
 }
@@ -46,7 +58,10 @@ impl Verdict {
             self.measured.map_or_else(|| "-".into(), |value| format!("{value:.3}")),
             bar(self.must),
             bar(self.aim),
-            self.said.to_string(),
+            match &self.why {
+                Some(why) => format!("{}: {why}", self.said),
+                None => self.said.to_string(),
+            },
         ]
     }
 }
@@ -95,6 +110,10 @@ impl Table {
                 self.age_seconds()
             ),
             "Client, server and disk share the machine. Server CPU is that of all processes of the server, per thing counted.".into(),
+            format!(
+                "Disk before: p99 of {PROBE_BYTES} bytes and sync_data to a plain file, directly before the stage; {} at best.",
+                self.disk_best_p99_us.map_or_else(|| "not measured".into(), time)
+            ),
         ]
     }
 
@@ -197,10 +216,17 @@ mod tests {
         let mut table = Table::new(&options);
         for (key, per_second) in [("postgres.scan.function", 10_000.0), ("ours.json", 250_000.0)] {
             let row = Row::new(key, Work::Readings, key, "one by one");
-            let row = Row { per_second, server_cpu_us: Some(2.5), p99_us: Some(1_500), ..row };
+            let row = Row {
+                per_second,
+                server_cpu_us: Some(2.5),
+                p99_us: Some(1_500),
+                disk_p99_us: Some(203),
+                ..row
+            };
             table.rows.push(row.with_check(Check::new("all is there", "rows")));
         }
         table.peers.push(["PostgreSQL 15".into(), "fsync=on".into()]);
+        table.absent.push(("journal.", "it is not built; build it".into()));
         table.judge();
         table
     }
@@ -214,6 +240,8 @@ mod tests {
                 "0.040",
                 "2.500 us",
                 "1.50 ms",
+                "203 us",
+                "not measured: it is not built; build it",
                 "25.000",
                 "aim reached",
                 "fsync=on",
