@@ -15,6 +15,10 @@ use lotkeeper_engine::time::Timestamp;
 use lotkeeper_storage::format::Encoder;
 use lotkeeper_storage::{Event, Journal, Options, Record, SledJournal};
 
+/// As in the server: a commit of thousands of records is a matter of buffers (ADR 0014).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const LOTS: u64 = 1_000;
 
 fn records(first_seq: u64, count: u64) -> Vec<Record> {
