@@ -118,8 +118,8 @@ impl LotView {
         broken
     }
 
-    /// Applies a durable record and tells how watchers see it.
-    pub(crate) fn apply(&mut self, record: &Record) -> Change {
+    /// Applies a durable record; tells how watchers see it, and what a command that did this is answered.
+    pub(crate) fn apply(&mut self, record: &Record) -> (Change, Option<ClaimOutcome>) {
         debug_assert_eq!(record.lot_seq, self.lot_seq + 1, "a lot's sequence has no gap");
         (self.seq, self.lot_seq, self.at) = (record.seq, record.lot_seq, record.at);
         let mut change = Change {
@@ -140,13 +140,19 @@ impl LotView {
             }
             Event::Lot(event) => {
                 self.lot_events += 1;
-                self.apply_to_lot(event, record.at, &mut change);
+                let outcome = self.apply_to_lot(event, record.at, &mut change);
+                return (change, outcome);
             }
         }
-        change
+        (change, None)
     }
 
-    fn apply_to_lot(&mut self, event: &lot::Event, at: Timestamp, change: &mut Change) {
+    fn apply_to_lot(
+        &mut self,
+        event: &lot::Event,
+        at: Timestamp,
+        change: &mut Change,
+    ) -> Option<ClaimOutcome> {
         let slot = match subject(event) {
             Subject::Lot => None,
             Subject::Slot(slot) | Subject::New(slot, _) => Some(slot),
@@ -154,20 +160,23 @@ impl LotView {
         };
         let Some(slot) = slot else {
             self.lot.apply(event, at);
-            return;
+            return self.outcome_of(event);
         };
         if matches!(event, lot::Event::SlotChanged(_)) {
             // Its groups change: there is no "before" to move from.
             self.lot.apply(event, at);
             self.recount();
             change.slot = Some((slot, self.status(slot)));
-            return;
+            return self.outcome_of(event);
         }
+        let mut moved = None;
         change.slot = self.move_slot(slot, |view| {
             if let Effect::Reservation { after, .. } = view.lot.apply(event, at) {
-                change.window = Some(after.window);
+                moved = Some(after);
             }
         });
+        change.window = moved.as_ref().map(|reservation| reservation.window);
+        moved.map(ClaimOutcome::Reservation).or_else(|| self.outcome_of(event))
     }
 
     fn move_slot(
@@ -186,8 +195,7 @@ impl LotView {
     }
 
     /// The answer to a command that touched what `event` touches, as it stands now.
-    pub(crate) fn outcome_of(&self, event: &Event) -> Option<ClaimOutcome> {
-        let Event::Lot(event) = event else { return None };
+    pub(crate) fn outcome_of(&self, event: &lot::Event) -> Option<ClaimOutcome> {
         let outcome = match event {
             lot::Event::Counted { .. } => lot::Outcome::Count(lot::CountOutcome::Accepted),
             lot::Event::CounterFellSilent => return None,
@@ -244,7 +252,7 @@ pub(crate) fn concerns(event: &lot::Event, outcome: &lot::Outcome) -> bool {
 pub(crate) fn answer(lot: &Ledger, outcome: &lot::Outcome) -> Option<ClaimOutcome> {
     Some(match outcome {
         lot::Outcome::Reservation(id) => {
-            ClaimOutcome::Reservation(Box::new(lot.reservation(*id)?.as_ref().clone()))
+            ClaimOutcome::Reservation(Arc::clone(lot.reservation(*id)?))
         }
         lot::Outcome::Slot(slot) => {
             ClaimOutcome::Slot { slot: *slot, version: lot.promise(*slot)?.version }
