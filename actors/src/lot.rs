@@ -49,14 +49,16 @@ impl Bays for Sensors<'_> {
 impl LotState {
     pub fn from_view(shared: &Arc<Shared>, entry: &Arc<Entry>) -> Self {
         let view = entry.view();
+        let (ledger, events) = (view.lot.clone(), view.lot_events);
+        // What follows from the ledger takes a while to build: the publisher need not copy for it.
+        drop(view);
         let state = Self {
             shared: Arc::clone(shared),
             entry: Arc::clone(entry),
-            lot: view.lot.clone(),
-            events: view.lot_events,
+            lot: ledger.into(),
+            events,
             silence_due: Timestamp::MIN,
         };
-        drop(view);
         state.entry.tick_sent.store(false, Ordering::Release);
         state.set_next_due();
         state

@@ -33,12 +33,35 @@ struct Kept {
     snapshot_seq: u64,
 }
 
+impl Kept {
+    fn keep_claim(&mut self, shared: &Shared, remembered: RememberedClaim) {
+        let answer = Remembered {
+            lot: self.lot.key(),
+            lot_seq: remembered.lot_seq,
+            outcome: remembered.outcome.clone(),
+        };
+        shared.claims.remember(remembered.claim, Arc::new(answer));
+        let horizon = remembered.at.minus(Seconds(shared.options.claim_seconds));
+        self.claims.push_back(remembered);
+        let too_old = |oldest: &RememberedClaim| oldest.at < horizon;
+        while self.claims.len() > shared.options.claims_per_lot
+            || self.claims.front().is_some_and(too_old)
+        {
+            if let Some(oldest) = self.claims.pop_front() {
+                shared.claims.forget(oldest.claim.key);
+            }
+        }
+    }
+}
+
 pub(crate) struct Publisher {
     shared: Arc<Shared>,
     supervisor: ActorRef<SupervisorMessage>,
     writer: Sender<Work>,
     lots: Vec<Option<Kept>>,
     touched: Vec<LotKey>,
+    /// What the lots' records of the commit being published did, by position.
+    outcomes: VecDeque<(usize, ClaimOutcome)>,
     /// Lots in order of their snapshots, oldest first.
     snapshot_order: VecDeque<LotKey>,
     seq: u64,
@@ -56,6 +79,7 @@ impl Publisher {
             writer,
             lots: Vec::new(),
             touched: Vec::new(),
+            outcomes: VecDeque::new(),
             snapshot_order: VecDeque::new(),
             seq: 0,
         }
@@ -69,54 +93,58 @@ impl Publisher {
     }
 
     fn publish(&mut self, commit: Commit) {
-        for record in &commit.records {
-            if let Err(error) = self.apply(record) {
-                // A record of an unknown lot cannot come from an actor.
-                tracing::error!(%error, "record is not shown");
-                self.shared.metrics.invariant_broken("I0");
+        for (position, record) in commit.records.iter().enumerate() {
+            match self.apply(record) {
+                Ok(Some(outcome)) => self.outcomes.push_back((position, outcome)),
+                Ok(None) => {}
+                Err(error) => {
+                    // A record of an unknown lot cannot come from an actor.
+                    tracing::error!(%error, "record is not shown");
+                    self.shared.metrics.invariant_broken("I0");
+                }
             }
         }
         self.shared.set_seq(self.seq);
         for (records_before, lot, reply) in commit.replies {
             let last = records_before.checked_sub(1).and_then(|last| commit.records.get(last));
-            self.reply(lot, reply, last);
+            while self.outcomes.front().is_some_and(|(position, _)| position + 1 < records_before) {
+                self.outcomes.pop_front();
+            }
+            self.reply(lot, reply, records_before, last);
         }
+        self.outcomes.clear();
         self.feed();
         self.snapshot_the_oldest();
     }
 
-    /// Puts one durable record into the view.
-    pub fn apply(&mut self, record: &Record) -> Result<(), StartError> {
+    /// Puts one durable record into the view; tells what a command that did this is answered.
+    pub fn apply(&mut self, record: &Record) -> Result<Option<ClaimOutcome>, StartError> {
         self.seq = record.seq;
-        if let Event::Lot(lot::Event::Created(spec)) = &record.event {
-            let entry = Entry::new(
-                record.lot,
-                LotView::new(spec, record),
-                self.shared.options.ring_changes_per_lot,
-            );
-            self.adopt(LotHandle(entry), 0);
-            self.touch(record, created(record));
-            self.remember(record);
-            return Ok(());
+        if let Event::Lot(event @ lot::Event::Created(spec)) = &record.event {
+            let view = LotView::new(spec, record);
+            let outcome = view.outcome_of(event);
+            let ring_changes_max = self.shared.options.ring_changes_per_lot;
+            self.adopt(LotHandle(Entry::new(record.lot, view, ring_changes_max)), 0);
+            self.keep(record, created(record), outcome.as_ref());
+            return Ok(outcome);
         }
         let unknown = StartError::UnknownLot { seq: record.seq, lot: record.lot.0 };
-        let kept = self.kept(record.lot).ok_or(unknown)?;
-        let entry = Arc::clone(&kept.lot.0);
+        let kept = self.lots.get(record.lot.0 as usize).and_then(Option::as_ref).ok_or(unknown)?;
+        let entry = &kept.lot.0;
         let mut shared_view = entry.view.write();
         let view = Arc::make_mut(&mut shared_view);
         let forgotten_from = ended_front(record, view);
-        let change = view.apply(record);
+        let (change, outcome) = view.apply(record);
         if !view.adds_up() {
             // Shown as unknown from here on; the alarm hangs on the metric.
             self.shared.metrics.invariant_broken("I1");
         }
         if let Event::Lot(event) = &record.event {
-            self.follow(&entry, event, view, forgotten_from);
+            self.follow(entry, event, view, forgotten_from);
         }
         drop(shared_view);
-        self.touch(record, change);
-        self.remember(record);
-        Ok(())
+        self.keep(record, change, outcome.as_ref());
+        Ok(outcome)
     }
 
     /// Brings along what hangs on a lot's event outside its view.
@@ -137,7 +165,23 @@ impl Publisher {
         }
     }
 
+    /// Keeps a record's change for the feed, and its answer under the key it came with.
+    fn keep(&mut self, record: &Record, change: Change, outcome: Option<&ClaimOutcome>) {
+        let Some(kept) = self.lots.get_mut(record.lot.0 as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        if kept.changes.is_empty() {
+            self.touched.push(record.lot);
+        }
+        kept.changes.push(change);
+        if let (Some(claim), Some(outcome)) = (record.claim, outcome) {
+            let (at, lot_seq, outcome) = (record.at, record.lot_seq, outcome.clone());
+            kept.keep_claim(&self.shared, RememberedClaim { claim, at, lot_seq, outcome });
+        }
+    }
+
     pub fn restore(&mut self, snapshot: LotSnapshot) {
+        let shared = Arc::clone(&self.shared);
         let (key, seq) = (snapshot.lot, snapshot.seq);
         let claims = snapshot.claims.clone();
         let view = LotView::from_snapshot(snapshot);
@@ -146,8 +190,8 @@ impl Publisher {
         }
         let entry = Entry::new(key, view, self.shared.options.ring_changes_per_lot);
         self.adopt(LotHandle(entry), seq);
-        for claim in claims {
-            self.keep_claim(key, claim);
+        if let Some(kept) = self.kept(key) {
+            claims.into_iter().for_each(|claim| kept.keep_claim(&shared, claim));
         }
     }
 
@@ -178,16 +222,6 @@ impl Publisher {
         self.lots.iter().map(lot_seq).collect()
     }
 
-    fn touch(&mut self, record: &Record, change: Change) {
-        let key = record.lot;
-        let Some(kept) = self.kept(key) else { return };
-        let first = kept.changes.is_empty();
-        kept.changes.push(change);
-        if first {
-            self.touched.push(key);
-        }
-    }
-
     /// Turns the changes since the last call into one batch for each lot: one commit, one batch.
     pub fn feed(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
@@ -202,65 +236,51 @@ impl Publisher {
         self.shared.hub.flush();
     }
 
-    fn remember(&mut self, record: &Record) {
-        let Some(claim) = record.claim else { return };
-        let Some(kept) = self.kept(record.lot) else { return };
-        let Some(outcome) = kept.lot.0.view().outcome_of(&record.event) else { return };
-        let (at, lot_seq) = (record.at, record.lot_seq);
-        self.keep_claim(record.lot, RememberedClaim { claim, at, lot_seq, outcome });
-    }
-
-    fn keep_claim(&mut self, lot: LotKey, remembered: RememberedClaim) {
-        let shared = Arc::clone(&self.shared);
-        let Some(kept) = self.kept(lot) else { return };
-        let answer =
-            Remembered { lot, lot_seq: remembered.lot_seq, outcome: remembered.outcome.clone() };
-        shared.claims.remember(remembered.claim, Arc::new(answer));
-        let horizon = remembered.at.minus(Seconds(shared.options.claim_seconds));
-        kept.claims.push_back(remembered);
-        let too_old = |oldest: &RememberedClaim| oldest.at < horizon;
-        while kept.claims.len() > shared.options.claims_per_lot
-            || kept.claims.front().is_some_and(too_old)
-        {
-            if let Some(oldest) = kept.claims.pop_front() {
-                shared.claims.forget(oldest.claim.key);
-            }
-        }
-    }
-
-    fn reply(&mut self, lot: LotKey, reply: Reply, last: Option<&Record>) {
+    fn reply(&mut self, lot: LotKey, reply: Reply, records_before: usize, last: Option<&Record>) {
+        let last = last.filter(|record| record.lot == lot);
         match reply {
             Reply::Nobody(_) => {}
             Reply::Barrier(passed, _) => {
                 let _nobody_waits = passed.send(());
             }
             Reply::Reading(ticket, outcome) => {
-                let lot_seq = last.filter(|record| record.lot == lot).map_or(0, |r| r.lot_seq);
+                let lot_seq = last.map_or(0, |record| record.lot_seq);
                 self.shared.metrics.reading(outcome);
                 ticket.settle(outcome, lot_seq);
             }
-            Reply::Command(reply) => self.reply_to_command(lot, reply.port, reply.outcome),
+            Reply::Command(reply) => {
+                let front = self.outcomes.front().filter(|(at, _)| at + 1 == records_before);
+                let did = last.zip(front.map(|(_, did)| did));
+                self.reply_to_command(lot, reply.port, reply.outcome, did);
+            }
         }
     }
 
+    /// `did` is the lot's record before the reply: what the command itself did, unless it did nothing.
     fn reply_to_command(
-        &mut self,
+        &self,
         lot: LotKey,
         port: CommandPort,
         outcome: Result<Outcome, Rejection>,
+        did: Option<(&Record, &ClaimOutcome)>,
     ) {
-        let Some(kept) = self.kept(lot) else { return port.fail(CommandError::OutcomeUnknown) };
-        let handle = kept.lot.clone();
-        let created = self.shared.directory.by_key(lot).is_none();
-        match outcome.map(|outcome| done(&handle, &outcome)) {
-            Err(rejection) => port.fail(CommandError::Rejected(rejection)),
-            Ok(None) => port.fail(CommandError::OutcomeUnknown),
-            Ok(Some(done)) if created => {
+        let Some(kept) = self.lots.get(lot.0 as usize).and_then(Option::as_ref) else {
+            return port.fail(CommandError::OutcomeUnknown);
+        };
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(rejection) => return port.fail(CommandError::Rejected(rejection)),
+        };
+        let is_created = outcome == Outcome::Lot && self.shared.directory.by_key(lot).is_none();
+        match done(&kept.lot, &outcome, did) {
+            None => port.fail(CommandError::OutcomeUnknown),
+            Some(done) if is_created => {
                 // Answered when its actors are there. The supervisor lives as long as the engine.
-                let launch = SupervisorMessage::Launch(handle, Some(Box::new((port, done))));
+                let launch =
+                    SupervisorMessage::Launch(kept.lot.clone(), Some(Box::new((port, done))));
                 let _launched = self.supervisor.send_message(launch);
             }
-            Ok(Some(done)) => port.answer(done),
+            Some(done) => port.answer(done),
         }
     }
 
@@ -288,11 +308,24 @@ impl Publisher {
     }
 }
 
-/// The answer to a granted command as the view shows it now.
-pub(crate) fn done(handle: &LotHandle, outcome: &Outcome) -> Option<Done> {
-    let view = handle.0.view();
-    let answer: ClaimOutcome = view::answer(&view.lot, outcome)?;
-    Some(Done { lot: handle.clone(), lot_seq: view.lot_seq, answer, repeated: false })
+/// The answer to a granted command: a reservation as its own record left it, all else as the view shows it now.
+fn done(
+    handle: &LotHandle,
+    outcome: &Outcome,
+    did: Option<(&Record, &ClaimOutcome)>,
+) -> Option<Done> {
+    let (lot_seq, answer) = match (outcome, did) {
+        (Outcome::Reservation(id), Some((record, answer @ ClaimOutcome::Reservation(it))))
+            if it.id == *id =>
+        {
+            (record.lot_seq, answer.clone())
+        }
+        _ => {
+            let view = handle.0.view.read();
+            (view.lot_seq, view::answer(&view.lot, outcome)?)
+        }
+    };
+    Some(Done { lot: handle.clone(), lot_seq, answer, repeated: false })
 }
 
 /// The reservation that the lot may forget with this record.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use imbl::Vector;
 use lotkeeper_engine::counts::{Counts, LotCounts};
 use lotkeeper_engine::ids::{LotKey, SlotIndex};
-use lotkeeper_engine::lot::{self, Bays, Lot};
+use lotkeeper_engine::lot::{self, Bays, Effect, Ledger};
 use lotkeeper_engine::slot::{self, Slot};
 use lotkeeper_engine::spec::Spec;
 use lotkeeper_engine::status::Status;
@@ -21,8 +21,8 @@ use crate::ring::{Change, ChangeKind};
 /// One lot as of one sequence.
 #[derive(Clone, Debug)]
 pub struct LotView {
-    /// What is promised.
-    pub lot: Lot,
+    /// What is promised; what only decisions need is the actor's alone.
+    pub lot: Ledger,
     /// What is, slot by slot.
     pub slots: Vector<Slot>,
     /// Slots by shown status.
@@ -39,18 +39,18 @@ pub struct LotView {
 
 impl LotView {
     pub(crate) fn new(spec: &Arc<Spec>, record: &Record) -> Self {
-        let lot = Lot::new(Arc::clone(spec));
+        let lot = Ledger::new(Arc::clone(spec));
         let slots: Vector<Slot> = spec.slots.iter().map(|_| Slot::default()).collect();
         Self::build(lot, slots, (record.seq, record.lot_seq), record.at)
     }
 
     pub(crate) fn from_snapshot(snapshot: LotSnapshot) -> Self {
-        let lot = Lot::from_parts(snapshot.parts);
+        let lot = Ledger::from_parts(snapshot.parts);
         let slots = snapshot.slots.into_iter().collect();
         Self::build(lot, slots, (snapshot.seq, snapshot.lot_seq), snapshot.at)
     }
 
-    fn build(lot: Lot, slots: Vector<Slot>, (seq, lot_seq): (u64, u64), at: Timestamp) -> Self {
+    fn build(lot: Ledger, slots: Vector<Slot>, (seq, lot_seq): (u64, u64), at: Timestamp) -> Self {
         let counts = LotCounts::default();
         let mut view = Self { lot, slots, counts, lot_seq, seq, at, lot_events: 0 };
         view.recount();
@@ -113,13 +113,13 @@ impl LotView {
     /// Every broken invariant; empty unless there is a bug.
     #[must_use]
     pub fn broken(&self) -> Vec<invariants::Broken> {
-        let mut broken = invariants::check_lot(&self.lot);
+        let mut broken = invariants::check_ledger(&self.lot);
         broken.extend(invariants::check_counts(&self.lot, self.slots.iter(), &self.counts));
         broken
     }
 
-    /// Applies a durable record and tells how watchers see it.
-    pub(crate) fn apply(&mut self, record: &Record) -> Change {
+    /// Applies a durable record; tells how watchers see it, and what a command that did this is answered.
+    pub(crate) fn apply(&mut self, record: &Record) -> (Change, Option<ClaimOutcome>) {
         debug_assert_eq!(record.lot_seq, self.lot_seq + 1, "a lot's sequence has no gap");
         (self.seq, self.lot_seq, self.at) = (record.seq, record.lot_seq, record.at);
         let mut change = Change {
@@ -140,35 +140,43 @@ impl LotView {
             }
             Event::Lot(event) => {
                 self.lot_events += 1;
-                self.apply_to_lot(event, record.at, &mut change);
+                let outcome = self.apply_to_lot(event, record.at, &mut change);
+                return (change, outcome);
             }
         }
-        change
+        (change, None)
     }
 
-    fn apply_to_lot(&mut self, event: &lot::Event, at: Timestamp, change: &mut Change) {
-        match subject(event) {
-            Subject::Lot => lot::apply(&mut self.lot, event, at),
-            Subject::Slot(slot) if matches!(event, lot::Event::SlotChanged(_)) => {
-                // Its groups change: there is no "before" to move from.
-                lot::apply(&mut self.lot, event, at);
-                self.recount();
-                change.slot = Some((slot, self.status(slot)));
-            }
-            Subject::Slot(slot) => {
-                change.slot = self.move_slot(slot, |view| lot::apply(&mut view.lot, event, at));
-            }
-            Subject::New(slot, id) => {
-                change.slot = self.move_slot(slot, |view| lot::apply(&mut view.lot, event, at));
-                change.window = self.lot.reservation(id).map(|reservation| reservation.window);
-            }
-            Subject::Reservation(id) => {
-                let slot = self.lot.reservation(id).map(|reservation| reservation.slot);
-                let Some(slot) = slot else { return lot::apply(&mut self.lot, event, at) };
-                change.slot = self.move_slot(slot, |view| lot::apply(&mut view.lot, event, at));
-                change.window = self.lot.reservation(id).map(|reservation| reservation.window);
-            }
+    fn apply_to_lot(
+        &mut self,
+        event: &lot::Event,
+        at: Timestamp,
+        change: &mut Change,
+    ) -> Option<ClaimOutcome> {
+        let slot = match subject(event) {
+            Subject::Lot => None,
+            Subject::Slot(slot) | Subject::New(slot, _) => Some(slot),
+            Subject::Reservation(id) => self.lot.reservation(id).map(|r| r.slot),
+        };
+        let Some(slot) = slot else {
+            self.lot.apply(event, at);
+            return self.outcome_of(event);
+        };
+        if matches!(event, lot::Event::SlotChanged(_)) {
+            // Its groups change: there is no "before" to move from.
+            self.lot.apply(event, at);
+            self.recount();
+            change.slot = Some((slot, self.status(slot)));
+            return self.outcome_of(event);
         }
+        let mut moved = None;
+        change.slot = self.move_slot(slot, |view| {
+            if let Effect::Reservation { after, .. } = view.lot.apply(event, at) {
+                moved = Some(after);
+            }
+        });
+        change.window = moved.as_ref().map(|reservation| reservation.window);
+        moved.map(ClaimOutcome::Reservation).or_else(|| self.outcome_of(event))
     }
 
     fn move_slot(
@@ -187,8 +195,7 @@ impl LotView {
     }
 
     /// The answer to a command that touched what `event` touches, as it stands now.
-    pub(crate) fn outcome_of(&self, event: &Event) -> Option<ClaimOutcome> {
-        let Event::Lot(event) = event else { return None };
+    pub(crate) fn outcome_of(&self, event: &lot::Event) -> Option<ClaimOutcome> {
         let outcome = match event {
             lot::Event::Counted { .. } => lot::Outcome::Count(lot::CountOutcome::Accepted),
             lot::Event::CounterFellSilent => return None,
@@ -242,10 +249,10 @@ pub(crate) fn concerns(event: &lot::Event, outcome: &lot::Outcome) -> bool {
 }
 
 /// The answer to a granted command, from the state after it.
-pub(crate) fn answer(lot: &Lot, outcome: &lot::Outcome) -> Option<ClaimOutcome> {
+pub(crate) fn answer(lot: &Ledger, outcome: &lot::Outcome) -> Option<ClaimOutcome> {
     Some(match outcome {
         lot::Outcome::Reservation(id) => {
-            ClaimOutcome::Reservation(Box::new(lot.reservation(*id)?.as_ref().clone()))
+            ClaimOutcome::Reservation(Arc::clone(lot.reservation(*id)?))
         }
         lot::Outcome::Slot(slot) => {
             ClaimOutcome::Slot { slot: *slot, version: lot.promise(*slot)?.version }
@@ -332,7 +339,7 @@ mod tests {
             rules: Rules { hold: hour, hold_lead: hour, no_show: hour, silence: hour, skew: hour },
             created_at: at,
         };
-        LotView::build(Lot::new(Arc::new(spec)), Vector::unit(Slot::default()), (1, 1), at)
+        LotView::build(Ledger::new(Arc::new(spec)), Vector::unit(Slot::default()), (1, 1), at)
     }
 
     #[test]

@@ -256,6 +256,13 @@ fn copies(c: &mut Criterion) {
     let mut group = c.benchmark_group("lot");
     group.bench_function("copy for a reader", |b| b.iter(|| black_box(full).clone()));
     group.bench_function("copy for a reader, 400 kinds", |b| b.iter(|| black_box(kinds).clone()));
+    for (name, from) in
+        [("open slots, none of 10,000", 20_000), ("open slots, all of 10,000", 60_000)]
+    {
+        let open = || full.open_slots(&Needs::default(), window(from, from + 3_600)).count();
+        assert_eq!(open(), if from == 60_000 { SLOTS_PER_LOT_MAX } else { 0 });
+        group.bench_function(name, |b| b.iter(|| black_box(open())));
+    }
     group.sample_size(10);
     group.bench_function("from a snapshot, 80,000 reservations", |b| {
         b.iter_batched(|| full.parts(), Lot::from_parts, BatchSize::LargeInput);

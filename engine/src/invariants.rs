@@ -4,7 +4,7 @@
 use core::fmt;
 
 use crate::counts::LotCounts;
-use crate::lot::{Lot, Service};
+use crate::lot::{Ledger, Lot, Service};
 use crate::slot::Slot;
 use crate::spec::Kind;
 use crate::status::Status;
@@ -38,9 +38,23 @@ pub const ALL: [(&str, &str); 7] = [
     ("I7", "deadlines, shown holds and the holders' numbers follow from the reservations alone"),
 ];
 
-/// Checks a lot's promises on their own: I3 to I7.
+/// Checks a lot's promises on their own and what follows from them: I3 to I7.
 #[must_use]
 pub fn check_lot(lot: &Lot) -> Vec<Broken> {
+    let mut broken = check_ledger(lot);
+    // Built anew from what cannot be derived, the lot must be the same to the last index entry.
+    let anew = Lot::from(lot.ledger().clone());
+    if !lot.openings().is_sound() || anew.openings() != lot.openings() {
+        broken.push(Broken { id: "I5", detail: "index differs from one built anew".to_owned() });
+    } else if anew != *lot {
+        broken.push(Broken { id: "I7", detail: "lot differs from one built anew".to_owned() });
+    }
+    broken
+}
+
+/// Checks a lot's promises on their own: I3, I4, I6, and of I7 the shown holds.
+#[must_use]
+pub fn check_ledger(lot: &Ledger) -> Vec<Broken> {
     let mut broken = Vec::new();
     let mut spans = 0;
     for (slot, promise) in lot.spec().slot_indices().zip(lot.promises()) {
@@ -71,18 +85,14 @@ pub fn check_lot(lot: &Lot) -> Vec<Broken> {
         let detail = format!("{active} active reservations, {spans} promised windows");
         broken.push(Broken { id: "I4", detail });
     }
-    // Built anew from what cannot be derived, the lot must be the same to the last index entry.
-    let anew = Lot::from_parts(lot.parts());
-    if !lot.openings().is_sound() || anew.openings() != lot.openings() {
-        broken.push(Broken { id: "I5", detail: "index differs from one built anew".to_owned() });
-    } else if anew != *lot {
-        broken.push(Broken { id: "I7", detail: "lot differs from one built anew".to_owned() });
+    if Ledger::from_parts(lot.parts()) != *lot {
+        broken.push(Broken { id: "I7", detail: "ledger differs from one built anew".to_owned() });
     }
     check_tally(lot, &mut broken);
     broken
 }
 
-fn check_tally(lot: &Lot, broken: &mut Vec<Broken>) {
+fn check_tally(lot: &Ledger, broken: &mut Vec<Broken>) {
     if let Some(tally) = lot.tally() {
         let shown = tally.counts(lot.spec().capacity);
         if shown.capacity() != lot.spec().capacity {
@@ -93,7 +103,7 @@ fn check_tally(lot: &Lot, broken: &mut Vec<Broken>) {
 
 /// The shown status of one slot.
 #[must_use]
-pub fn status(lot: &Lot, index: crate::ids::SlotIndex, slot: &Slot) -> Status {
+pub fn status(lot: &Ledger, index: crate::ids::SlotIndex, slot: &Slot) -> Status {
     let (in_service, held) = lot.promise(index).map_or((true, false), |promise| {
         (promise.service == Service::InService, promise.shown.is_some())
     });
@@ -103,7 +113,7 @@ pub fn status(lot: &Lot, index: crate::ids::SlotIndex, slot: &Slot) -> Status {
 /// Checks the join of promises and slots: I1, I2.
 #[must_use]
 pub fn check_counts<'a>(
-    lot: &Lot,
+    lot: &Ledger,
     slots: impl Iterator<Item = &'a Slot>,
     counts: &LotCounts,
 ) -> Vec<Broken> {

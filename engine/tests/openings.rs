@@ -8,9 +8,11 @@ use core::cmp::Reverse;
 
 use common::{World, bayed, mixed, reserve_slot};
 use lotkeeper_engine::ids::{SlotIndex, ZoneIndex};
+use lotkeeper_engine::limits::RESERVATIONS_PER_SLOT_MAX;
 use lotkeeper_engine::lot::{Caller, Command, Lot, Needs, Service, SlotPatch};
 use lotkeeper_engine::spec::{FeatureSet, Size, Spec};
 use lotkeeper_engine::time::{Timestamp, Window};
+use proptest::prelude::*;
 
 /// A seeded source of small numbers (xorshift), so that a failure comes again.
 struct Dice(u64);
@@ -63,7 +65,19 @@ fn compare(lot: &Lot, needs: &Needs, window: Window) {
     assert_eq!(found, best.map(|(slot, _)| *slot), "{needs:?} {window:?}");
     let mut all: Vec<_> = lot.openings().all(needs, window).collect();
     all.sort_unstable();
-    assert_eq!(all, open.iter().map(|(slot, _)| *slot).collect::<Vec<_>>());
+    let open: Vec<_> = open.into_iter().map(|(slot, _)| slot).collect();
+    assert_eq!(all, open);
+    // A reader without the index is told the same.
+    assert_eq!(lot.ledger().open_slots(needs, window).collect::<Vec<_>>(), open);
+}
+
+/// What was changed in place is the same as what is built anew, to the last entry.
+fn assert_as_built_anew(lot: &Lot) {
+    assert!(lot.openings().is_sound());
+    let anew = Lot::from(lot.ledger().clone());
+    assert_eq!(lot.openings().sorted(), anew.openings().sorted());
+    assert!(anew.openings().is_sound());
+    assert!(*lot == anew, "{lot:?} is not {anew:?}");
 }
 
 fn gaps_the_long_way(lot: &Lot) -> Vec<(SlotIndex, Timestamp, Timestamp)> {
@@ -83,6 +97,13 @@ fn gaps_the_long_way(lot: &Lot) -> Vec<(SlotIndex, Timestamp, Timestamp)> {
     gaps
 }
 
+fn service(slot: SlotIndex, open: bool) -> Command {
+    let closed = Service::OutOfService { reason: "works".into(), until: None };
+    let service = if open { Service::InService } else { closed };
+    let patch = SlotPatch { service: Some(service), ..SlotPatch::default() };
+    Command::ChangeSlot { slot, patch, expected_version: None }
+}
+
 fn turn(world: &mut World, dice: &mut Dice, id: u32) {
     let slots = world.slots.len() as u64;
     let slot = SlotIndex(dice.below(slots) as u16);
@@ -94,12 +115,7 @@ fn turn(world: &mut World, dice: &mut Dice, id: u32) {
             let moved = dice.below(u64::from(id) + 1) as u32;
             common::modify(moved, Some(window.from), Some(window.to))
         }
-        _ => {
-            let closed = Service::OutOfService { reason: "works".into(), until: None };
-            let service = [closed, Service::InService][dice.below(2) as usize].clone();
-            let patch = SlotPatch { service: Some(service), ..SlotPatch::default() };
-            Command::ChangeSlot { slot, patch, expected_version: None }
-        }
+        _ => service(slot, dice.below(2) == 1),
     };
     // One holder may not have them all.
     let command = match command {
@@ -119,7 +135,9 @@ fn run(spec: Spec, turns: u32, seed: u64) -> World {
         turn(&mut world, &mut dice, id);
         let (needs, window) = (dice.needs(), dice.window());
         compare(&world.lot, &needs, window);
-        assert!(id % 16 > 0 || world.lot.openings().is_sound());
+        if id % 64 == 0 {
+            assert_as_built_anew(&world.lot);
+        }
     }
     assert_eq!(world.lot.openings().sorted(), gaps_the_long_way(&world.lot));
     world.recount();
@@ -141,6 +159,62 @@ fn thousands_of_gaps_on_slots_of_many_kinds_are_found_as_by_a_scan() {
     assert!(gaps > 1_500, "{gaps} gaps split too few blocks");
 }
 
+proptest! {
+    /// Few slots and hours, so that promises touch, fill gaps whole, and are moved onto themselves.
+    #[test]
+    fn every_change_in_place_leaves_the_index_that_is_built_anew(
+        turns in prop::collection::vec((0_u8..8, 0_u16..3, 0_i64..12, 1_i64..4), 1..80),
+    ) {
+        let mut world = World::new(bayed(3));
+        for (id, (what, slot, from, hours)) in (0_u32..).zip(turns) {
+            let window = common::window(3_600 * from, 3_600 * (from + hours));
+            let other = u32::try_from(from * 7 + hours).unwrap() % (id + 1);
+            let command = match what {
+                0..=3 => Command::Reserve(reserve_slot(id, slot, window)),
+                4 => common::cancel(other, Caller::Staff),
+                5 | 6 => common::modify(other, Some(window.from), Some(window.to)),
+                _ => service(SlotIndex(slot), hours > 1),
+            };
+            let _ = world.execute_lot_only(&command);
+            assert_as_built_anew(&world.lot);
+        }
+    }
+}
+
+#[test]
+fn a_slot_with_all_its_promises_is_offered_again_when_one_is_given_back() {
+    let mut world = World::new(bayed(2));
+    let hour =
+        |number: u32| common::window(7_200 * i64::from(number), 7_200 * i64::from(number) + 3_600);
+    let last = u32::try_from(RESERVATIONS_PER_SLOT_MAX).unwrap() - 1;
+    let gaps = |world: &World| {
+        let sorted = world.lot.openings().sorted();
+        sorted.iter().filter(|(slot, ..)| *slot == SlotIndex(0)).count()
+    };
+    for id in 0..=last {
+        assert_eq!(gaps(&world), id as usize + 1);
+        world.execute_lot_only(&Command::Reserve(reserve_slot(id, 0, hour(id)))).unwrap();
+        if id + 3 > last {
+            assert_as_built_anew(&world.lot);
+        }
+    }
+    assert_eq!(gaps(&world), 0);
+    let later = hour(last + 9);
+    let steps = [
+        (common::modify(7, Some(later.from), Some(later.to)), 0),
+        (common::cancel(8, Caller::Staff), last as usize + 1),
+        (Command::Reserve(reserve_slot(9_000, 0, hour(8))), 0),
+        (service(SlotIndex(0), false), 0),
+        (common::cancel(9, Caller::Staff), 0),
+        (service(SlotIndex(0), true), last as usize + 1),
+    ];
+    for (command, wanted) in steps {
+        world.execute_lot_only(&command).unwrap();
+        assert_eq!(gaps(&world), wanted, "{command:?}");
+        assert_as_built_anew(&world.lot);
+    }
+}
+
 #[test]
 fn giving_everything_back_leaves_one_gap_per_slot() {
     let mut world = run(bayed(300), 4_000, 0x5EED_0003);
@@ -155,9 +229,7 @@ fn giving_everything_back_leaves_one_gap_per_slot() {
         assert!(active.len() % 8 > 0 || world.lot.openings().is_sound());
     }
     for slot in world.lot.spec().slot_indices() {
-        let patch = SlotPatch { service: Some(Service::InService), ..SlotPatch::default() };
-        let open = Command::ChangeSlot { slot, patch, expected_version: None };
-        world.execute_lot_only(&open).unwrap();
+        world.execute_lot_only(&service(slot, true)).unwrap();
     }
     let whole = |slot| (slot, Timestamp::MIN, Timestamp::MAX);
     let wanted: Vec<_> = world.lot.spec().slot_indices().map(whole).collect();

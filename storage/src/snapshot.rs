@@ -1,5 +1,7 @@
 //! A lot at one sequence, with its claims: what recovery starts from.
 
+use std::sync::Arc;
+
 use lotkeeper_engine::ids::{LotKey, SlotIndex};
 use lotkeeper_engine::lot::{CountOutcome, CountState, LotParts, Reservation};
 use lotkeeper_engine::slot::Slot;
@@ -23,7 +25,7 @@ pub enum ClaimOutcome {
         version: u32,
     },
     /// The reservation as it was then.
-    Reservation(Box<Reservation>),
+    Reservation(Arc<Reservation>),
     /// The count as it was then.
     Count(CountOutcome, CountState),
 }

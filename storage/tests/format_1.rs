@@ -209,7 +209,7 @@ fn snapshot() -> LotSnapshot {
     let outcomes = [
         ClaimOutcome::Lot { version: 2 },
         ClaimOutcome::Slot { slot: SlotIndex(1), version: 3 },
-        ClaimOutcome::Reservation(Box::new(Reservation::clone(&reservations()[1]))),
+        ClaimOutcome::Reservation(Arc::clone(&reservations()[1])),
         ClaimOutcome::Count(
             CountOutcome::Unchanged,
             CountState { occupied: -4, condition: Condition::BelowZero, drift: -2 },

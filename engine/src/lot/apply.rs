@@ -1,51 +1,89 @@
-//! Applies what happened to a lot. Total: no result, no clock, no log.
+//! Applies what happened to a lot. Total: no clock, no log, nothing refused.
 //!
-//! An event about a reservation or slot that the lot does not know, about a reservation that ended, or one
-//! that makes a reservation twice, is ignored here: it cannot come from `decide`. What else a damaged log
-//! may hold (two promises that overlap) is taken as it is and found by the invariants.
+//! The ledger changes first and tells with an [`Effect`] what changed; the index follows that. An event
+//! about a reservation or slot that the lot does not know, about a reservation that ended, or one that makes
+//! a reservation twice, is ignored here: it cannot come from `decide`. What else a damaged log may hold (two
+//! promises that overlap) is taken as it is and found by the invariants.
 
 use std::sync::Arc;
 
-use imbl::OrdSet;
-
 use super::{
-    Deadline, Event, Lot, LotValues, Openings, Reservation, Reserved, Service, SlotValues, Span,
-    State, Tally,
+    Event, Ledger, Lot, LotValues, Reservation, Reserved, Service, SlotValues, Span, State, Tally,
 };
 use crate::ids::{ReservationId, SlotIndex};
 use crate::limits::ENDED_RESERVATIONS_KEPT_PER_LOT;
 use crate::time::{Timestamp, Window};
 
-/// Applies one event. `at` is the record's time: when the engine decided.
-pub fn apply(lot: &mut Lot, event: &Event, at: Timestamp) {
-    match event {
-        Event::Created(spec) => *lot = Lot::new(Arc::clone(spec)),
-        Event::Changed(values) => lot.take_values(values),
-        Event::SlotChanged(values) => lot.take_slot_values(values),
-        Event::ServiceChanged { slot, service } => lot.set_service(*slot, service),
-        Event::Reserved(reserved) => lot.reserve(reserved, at),
-        Event::Confirmed { id } => lot.step(*id, at, |r| r.state = State::Confirmed),
-        Event::Modified { id, window } => lot.modify(*id, *window, at),
-        Event::Cancelled { id, reason } => lot.step(*id, at, |r| {
-            r.state = State::Cancelled;
-            r.reason.clone_from(reason);
-        }),
-        Event::Expired { id } => lot.step(*id, at, |r| r.state = State::Expired),
-        Event::HoldBegan { id } => lot.step(*id, at, |r| r.shown = true),
-        Event::CheckedIn { id, proof } => {
-            lot.step(*id, at, |r| r.state = State::CheckedIn { proof: *proof });
-        }
-        Event::NoShow { id } => lot.step(*id, at, |r| r.state = State::NoShow),
-        Event::Completed { id } => lot.step(*id, at, |r| r.state = State::Completed),
-        Event::Counted { count, observed_at } => {
-            lot.tally = lot.tally.after(*count, *observed_at, at);
-        }
-        Event::CounterFellSilent => lot.tally = Tally { silent_since: Some(at), ..lot.tally },
-    }
+/// What an event changed in the ledger, for whatever follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing that anything else follows from.
+    Nothing,
+    /// Everything.
+    Created,
+    /// The rules, on which deadlines rest.
+    Rules,
+    /// A slot's attributes.
+    Attributes,
+    /// Whether a slot can be used.
+    Service {
+        /// Which.
+        slot: SlotIndex,
+        /// What it was.
+        before: Service,
+    },
+    /// A reservation came to be or moved a step.
+    Reservation {
+        /// What it was; nothing when it is new.
+        before: Option<Arc<Reservation>>,
+        /// What it is.
+        after: Arc<Reservation>,
+    },
 }
 
-impl Lot {
-    fn take_values(&mut self, values: &LotValues) {
+/// Applies one event. `at` is the record's time: when the engine decided.
+pub fn apply(lot: &mut Lot, event: &Event, at: Timestamp) {
+    let effect = lot.ledger.apply(event, at);
+    lot.index.follow(&lot.ledger, &effect);
+}
+
+impl Ledger {
+    /// Applies one event and tells what it changed. `at` is the record's time.
+    pub fn apply(&mut self, event: &Event, at: Timestamp) -> Effect {
+        match event {
+            Event::Created(spec) => {
+                *self = Self::new(Arc::clone(spec));
+                Effect::Created
+            }
+            Event::Changed(values) => self.take_values(values),
+            Event::SlotChanged(values) => self.take_slot_values(values),
+            Event::ServiceChanged { slot, service } => self.set_service(*slot, service),
+            Event::Reserved(reserved) => self.reserve(reserved, at),
+            Event::Confirmed { id } => self.step(*id, at, |r| r.state = State::Confirmed),
+            Event::Modified { id, window } => self.modify(*id, *window, at),
+            Event::Cancelled { id, reason } => self.step(*id, at, |r| {
+                r.state = State::Cancelled;
+                r.reason.clone_from(reason);
+            }),
+            Event::Expired { id } => self.step(*id, at, |r| r.state = State::Expired),
+            Event::HoldBegan { id } => self.step(*id, at, |r| r.shown = true),
+            Event::CheckedIn { id, proof } => {
+                self.step(*id, at, |r| r.state = State::CheckedIn { proof: *proof })
+            }
+            Event::NoShow { id } => self.step(*id, at, |r| r.state = State::NoShow),
+            Event::Completed { id } => self.step(*id, at, |r| r.state = State::Completed),
+            Event::Counted { count, observed_at } => {
+                self.tally = self.tally.after(*count, *observed_at, at);
+                Effect::Nothing
+            }
+            Event::CounterFellSilent => {
+                self.tally = Tally { silent_since: Some(at), ..self.tally };
+                Effect::Nothing
+            }
+        }
+    }
+
+    fn take_values(&mut self, values: &LotValues) -> Effect {
         let spec = Arc::make_mut(&mut self.spec);
         spec.name.clone_from(&values.name);
         spec.capacity = values.capacity;
@@ -53,40 +91,12 @@ impl Lot {
         let rules_changed = spec.rules != values.rules;
         spec.rules = values.rules;
         self.version = self.version.wrapping_add(1);
-        if rules_changed {
-            self.schedule_anew();
-        }
+        if rules_changed { Effect::Rules } else { Effect::Nothing }
     }
 
-    /// Every deadline rests on the rules. What shows as held already goes on to: taking that back without
-    /// an event of its own would change a slot's status behind its watchers.
-    fn schedule_anew(&mut self) {
-        self.deadlines = OrdSet::new();
-        for slot in self.spec.slot_indices() {
-            if let Some(service) = self.promises.get(slot.at()).map(|p| p.service.clone()) {
-                self.await_return(slot, &service);
-            }
-        }
-        let reservations = self.reservations.clone();
-        for reservation in reservations.values() {
-            self.await_due(reservation);
-        }
-    }
-
-    /// A slot that changes its attributes changes its class. Rare, and bounded by one lot's promises.
-    fn index_anew(&mut self) {
-        let mut openings = Openings::of(&self.spec.slots);
-        for (slot, promise) in self.spec.slot_indices().zip(&self.promises) {
-            for gap in promise.timeline.gaps().filter(|_| promise.is_offered()) {
-                openings.insert(slot, gap);
-            }
-        }
-        self.openings = openings;
-    }
-
-    fn take_slot_values(&mut self, values: &SlotValues) {
+    fn take_slot_values(&mut self, values: &SlotValues) -> Effect {
         if self.spec.slot(values.slot).is_none() {
-            return;
+            return Effect::Nothing;
         }
         let spec = Arc::make_mut(&mut self.spec);
         spec.features.extend(values.added_features.iter().cloned());
@@ -97,46 +107,27 @@ impl Lot {
         if let Some(promise) = self.promises.get_mut(values.slot.at()) {
             promise.version = promise.version.wrapping_add(1);
         }
-        self.index_anew();
+        Effect::Attributes
     }
 
-    fn set_service(&mut self, slot: SlotIndex, service: &Service) {
-        let Some(promise) = self.promises.get_mut(slot.at()) else { return };
-        if let Service::OutOfService { until: Some(until), .. } = &promise.service {
-            self.deadlines.remove(&(*until, Deadline::Service(slot)));
-        }
-        let was_offered = promise.is_offered();
-        promise.service.clone_from(service);
+    fn set_service(&mut self, slot: SlotIndex, service: &Service) -> Effect {
+        let Some(promise) = self.promises.get_mut(slot.at()) else { return Effect::Nothing };
+        let before = std::mem::replace(&mut promise.service, service.clone());
         promise.version = promise.version.wrapping_add(1);
-        let is_offered = promise.is_offered();
-        for gap in promise.timeline.gaps() {
-            match (was_offered, is_offered) {
-                (false, true) => self.openings.insert(slot, gap),
-                (true, false) => self.openings.remove(slot, gap),
-                (true, true) | (false, false) => {}
-            }
-        }
-        self.await_return(slot, service);
+        Effect::Service { slot, before }
     }
 
-    fn await_return(&mut self, slot: SlotIndex, service: &Service) {
-        if let Service::OutOfService { until: Some(until), .. } = service {
-            self.deadlines.insert((*until, Deadline::Service(slot)));
-        }
-    }
-
-    fn reserve(&mut self, reserved: &Reserved, at: Timestamp) {
-        if self.reservations.contains_key(&reserved.id) {
-            return;
-        }
+    fn reserve(&mut self, reserved: &Reserved, at: Timestamp) -> Effect {
+        let (id, slot, window) = (reserved.id, reserved.slot, reserved.window);
+        let Some(promise) = self.promises.get_mut(slot.at()) else { return Effect::Nothing };
         let state = match reserved.expires_at {
             Some(expires_at) => State::Held { expires_at },
             None => State::Confirmed,
         };
-        self.adopt(Arc::new(Reservation {
-            id: reserved.id,
-            slot: reserved.slot,
-            window: reserved.window,
+        let after = Arc::new(Reservation {
+            id,
+            slot,
+            window,
             state,
             holder: reserved.holder,
             vehicle: reserved.vehicle,
@@ -145,80 +136,19 @@ impl Lot {
             created_at: at,
             updated_at: at,
             version: 1,
-        }));
-    }
-
-    /// Takes a reservation in with all that follows from it.
-    fn adopt(&mut self, reservation: Arc<Reservation>) {
-        let (id, slot) = (reservation.id, reservation.slot);
-        if self.promises.get(slot.at()).is_none() {
-            return;
+        });
+        // To put it in and, hardly ever, back costs one search less than to look first.
+        if let Some(known) = self.reservations.insert(id, Arc::clone(&after)) {
+            self.reservations.insert(id, known);
+            return Effect::Nothing;
         }
-        if reservation.state.is_active() {
-            self.claim(slot, Span { window: reservation.window, reservation: id });
-            *self.active_of.entry(reservation.holder).or_default() += 1;
-            self.await_due(&reservation);
-        } else {
-            self.ended.push_back(id);
-        }
-        let shown = reservation.shown;
-        self.reservations.insert(id, reservation);
-        if shown {
-            self.reshow(slot);
-        }
-    }
-
-    fn await_due(&mut self, reservation: &Reservation) {
-        if let Some((at, _)) = reservation.next_due(&self.spec.rules) {
-            self.deadlines.insert((at, Deadline::Reservation(reservation.id)));
-        }
-    }
-
-    fn forget_due(&mut self, reservation: &Reservation) {
-        if let Some((at, _)) = reservation.next_due(&self.spec.rules) {
-            self.deadlines.remove(&(at, Deadline::Reservation(reservation.id)));
-        }
-    }
-
-    fn claim(&mut self, slot: SlotIndex, span: Span) {
-        let Some(promise) = self.promises.get_mut(slot.at()) else { return };
-        let was_offered = promise.is_offered();
-        let gap = promise.timeline.gap_around(span.window);
-        promise.timeline.insert(span);
-        if !was_offered {
-            return;
-        }
-        self.openings.remove(slot, gap);
-        for part in remainders(gap, span.window) {
-            self.openings.insert(slot, part);
-        }
-        if !promise.is_offered() {
-            for gap in promise.timeline.gaps() {
-                self.openings.remove(slot, gap);
-            }
-        }
-    }
-
-    fn release(&mut self, slot: SlotIndex, span: Span) {
-        let Some(promise) = self.promises.get_mut(slot.at()) else { return };
-        let was_offered = promise.is_offered();
-        promise.timeline.remove(span.reservation);
-        if was_offered {
-            let gap = promise.timeline.gap_around(span.window);
-            for part in remainders(gap, span.window) {
-                self.openings.remove(slot, part);
-            }
-            self.openings.insert(slot, gap);
-        } else if promise.is_offered() {
-            for gap in promise.timeline.gaps() {
-                self.openings.insert(slot, gap);
-            }
-        }
+        promise.timeline.insert(Span { window, reservation: id });
+        Effect::Reservation { before: None, after }
     }
 
     /// The slot shows as held for the earliest promise whose time has come; the next one's may come
     /// while the one before still runs.
-    fn reshow(&mut self, slot: SlotIndex) {
+    pub(super) fn reshow(&mut self, slot: SlotIndex) {
         let Some(promise) = self.promises.get_mut(slot.at()) else { return };
         let reservations = &self.reservations;
         let mut ids = promise.timeline.spans().iter().map(|span| span.reservation);
@@ -227,30 +157,41 @@ impl Lot {
     }
 
     /// Moves a reservation one step and brings along everything that follows from its state.
-    fn step(&mut self, id: ReservationId, at: Timestamp, change: impl FnOnce(&mut Reservation)) {
+    fn step(
+        &mut self,
+        id: ReservationId,
+        at: Timestamp,
+        change: impl FnOnce(&mut Reservation),
+    ) -> Effect {
         let Some(before) = self.reservations.get(&id).filter(|r| r.state.is_active()).cloned()
         else {
-            return;
+            return Effect::Nothing;
         };
         let mut after = Reservation::clone(&before);
         change(&mut after);
         after.updated_at = at;
         after.version = after.version.wrapping_add(1);
         after.shown &= after.state.is_active();
-        let slot = before.slot;
-        if after.state.is_active() && before.window == after.window {
-            self.forget_due(&before);
-            self.await_due(&after);
-            self.reservations.insert(id, Arc::new(after));
-        } else {
-            self.withdraw(&before);
-            self.adopt(Arc::new(after));
+        let after = Arc::new(after);
+        self.reservations.insert(id, Arc::clone(&after));
+        let (slot, window, is_active) = (after.slot, after.window, after.state.is_active());
+        if let Some(promise) = self.promises.get_mut(slot.at())
+            && (!is_active || before.window != window)
+        {
+            promise.timeline.remove(id);
+            if is_active {
+                promise.timeline.insert(Span { window, reservation: id });
+            }
+        }
+        if !is_active {
+            self.ended.push_back(id);
             self.forget_oldest();
         }
         self.reshow(slot);
+        Effect::Reservation { before: Some(before), after }
     }
 
-    fn modify(&mut self, id: ReservationId, window: Window, at: Timestamp) {
+    fn modify(&mut self, id: ReservationId, window: Window, at: Timestamp) -> Effect {
         let lead = self.spec.rules.hold_lead;
         self.step(id, at, |reservation| {
             reservation.window = window;
@@ -259,22 +200,7 @@ impl Lot {
             if matches!(reservation.state, State::CheckedIn { .. }) && at < window.from {
                 reservation.state = State::Confirmed;
             }
-        });
-    }
-
-    /// Takes an active reservation out with all that followed from it; the opposite of [`Lot::adopt`].
-    fn withdraw(&mut self, reservation: &Reservation) {
-        let slot = reservation.slot;
-        self.release(slot, Span { window: reservation.window, reservation: reservation.id });
-        self.forget_due(reservation);
-        match self.active_of.get(&reservation.holder) {
-            Some(1) | None => {
-                self.active_of.remove(&reservation.holder);
-            }
-            Some(count) => {
-                self.active_of.insert(reservation.holder, count - 1);
-            }
-        }
+        })
     }
 
     fn forget_oldest(&mut self) {
@@ -284,28 +210,4 @@ impl Lot {
             }
         }
     }
-
-    /// Builds everything that follows from service states and reservations.
-    pub(super) fn derive(&mut self, reservations: Vec<Arc<Reservation>>) {
-        for slot in self.spec.slot_indices() {
-            let Some(promise) = self.promises.get(slot.at()) else { continue };
-            let service = promise.service.clone();
-            if service == Service::InService {
-                self.openings.insert(slot, Window { from: Timestamp::MIN, to: Timestamp::MAX });
-            }
-            self.await_return(slot, &service);
-        }
-        for reservation in reservations {
-            if !self.reservations.contains_key(&reservation.id) {
-                self.adopt(reservation);
-            }
-        }
-    }
-}
-
-/// What is left of a gap around a window inside it.
-fn remainders(gap: Window, window: Window) -> impl Iterator<Item = Window> {
-    let before = Window { from: gap.from, to: window.from };
-    let after = Window { from: window.to, to: gap.to };
-    [before, after].into_iter().filter(|part| part.from < part.to)
 }

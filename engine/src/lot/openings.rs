@@ -22,6 +22,8 @@ const BLOCK_GAPS_MAX: usize = 128;
 const BLOCK_GAPS_LOW: usize = BLOCK_GAPS_MAX / 4;
 /// Joined blocks are at most this large: far from the next split.
 const JOINED_GAPS_MAX: usize = BLOCK_GAPS_MAX / 2;
+/// Blocks that are built at once have room to grow.
+const BUILT_GAPS: usize = BLOCK_GAPS_MAX * 3 / 4;
 
 /// What a vehicle needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,29 +52,48 @@ struct Gap {
     slot: SlotIndex,
 }
 
+/// By start; at one start the lowest slot comes last, because the search runs backwards.
+type Order = (Timestamp, core::cmp::Reverse<SlotIndex>);
+
 impl Gap {
-    /// By start; at one start the lowest slot comes last, because the search runs backwards.
-    fn order(&self) -> (Timestamp, core::cmp::Reverse<SlotIndex>) {
+    fn order(&self) -> Order {
         (self.window.from, core::cmp::Reverse(self.slot))
     }
 }
 
+/// Where it begins and how far it reaches lies beside its neighbours': a search looks into the gaps of
+/// one block only.
 #[derive(Clone, Debug)]
 struct Block {
-    gaps: Vec<Gap>,
+    first: Order,
     latest_end: Timestamp,
+    /// Never empty.
+    gaps: Arc<Vec<Gap>>,
 }
 
 impl Block {
-    fn new(gaps: Vec<Gap>) -> Self {
-        let latest_end = gaps.iter().map(|gap| gap.window.to).max().unwrap_or(Timestamp::MIN);
-        Self { gaps, latest_end }
+    fn new(gaps: Vec<Gap>) -> Option<Self> {
+        let first = gaps.first()?.order();
+        let latest_end = latest_end(&gaps)?;
+        Some(Self { first, latest_end, gaps: Arc::new(gaps) })
     }
 
     /// The gaps that begin at or before an instant.
     fn begun(&self, at: Timestamp) -> &[Gap] {
         &self.gaps[..self.gaps.partition_point(|gap| gap.window.from <= at)]
     }
+
+    /// After a gap that ended at `to` left or ends elsewhere now. The gaps after the last promises all end
+    /// with time itself: mostly the next one says that nothing changed.
+    fn forget_end(&mut self, to: Timestamp) {
+        if to == self.latest_end && !self.gaps.iter().rev().any(|gap| gap.window.to == to) {
+            self.latest_end = latest_end(&self.gaps).unwrap_or(Timestamp::MIN);
+        }
+    }
+}
+
+fn latest_end(gaps: &[Gap]) -> Option<Timestamp> {
+    gaps.iter().map(|gap| gap.window.to).max()
 }
 
 #[derive(Clone, Debug)]
@@ -81,7 +102,7 @@ struct Class {
     features: FeatureSet,
     zone: Option<ZoneIndex>,
     /// Sorted, none empty.
-    blocks: Vec<Arc<Block>>,
+    blocks: Vec<Block>,
 }
 
 /// All gaps of a lot by class. Slots that cannot take a promise (out of service, booked out) have none.
@@ -104,14 +125,14 @@ impl PartialEq for Openings {
 impl Eq for Openings {}
 
 impl Openings {
-    /// Classes without any gaps yet.
-    pub(super) fn of(slots: &[SlotSpec]) -> Self {
+    /// All gaps at once, in any order.
+    pub(super) fn of(slots: &[SlotSpec], gaps: impl Iterator<Item = (SlotIndex, Window)>) -> Self {
         let class =
             |slot: &SlotSpec| (slot.size, slot.features.0.count_ones(), slot.features, slot.zone);
         let mut keys: Vec<_> = slots.iter().map(class).collect();
         keys.sort_unstable();
         keys.dedup();
-        let class_of = slots
+        let class_of: Vec<u16> = slots
             .iter()
             .map(|slot| {
                 let position = keys.binary_search(&class(slot)).unwrap_or_default();
@@ -119,58 +140,98 @@ impl Openings {
                 u16::try_from(position).unwrap_or(u16::MAX)
             })
             .collect();
-        let classes = keys
-            .into_iter()
-            .map(|(size, _, features, zone)| Class { size, features, zone, blocks: Vec::new() })
-            .map(Arc::new)
-            .collect();
-        Self { classes, class_of: Arc::new(class_of) }
+        let mut gaps_of: Vec<Vec<Gap>> = vec![Vec::new(); keys.len()];
+        for (slot, window) in gaps {
+            let class =
+                class_of.get(slot.at()).and_then(|class| gaps_of.get_mut(usize::from(*class)));
+            if let Some(class) = class {
+                class.push(Gap { window, slot });
+            }
+        }
+        let classes = keys.into_iter().zip(gaps_of).map(|((size, _, features, zone), mut gaps)| {
+            gaps.sort_unstable_by_key(Gap::order);
+            let blocks = gaps.chunks(BUILT_GAPS).filter_map(|gaps| Block::new(gaps.to_vec()));
+            Arc::new(Class { size, features, zone, blocks: blocks.collect() })
+        });
+        Self { classes: classes.collect(), class_of: Arc::new(class_of) }
     }
 
-    fn blocks_mut(&mut self, slot: SlotIndex) -> Option<&mut Vec<Arc<Block>>> {
+    fn blocks_mut(&mut self, slot: SlotIndex) -> Option<&mut Vec<Block>> {
         let class = self.classes.get_mut(usize::from(*self.class_of.get(slot.at())?))?;
         Some(&mut Arc::make_mut(class).blocks)
     }
 
-    pub(super) fn insert(&mut self, slot: SlotIndex, window: Window) {
+    /// A promise took `window` out of `gap`: what is left before it keeps its place in the order.
+    pub(super) fn split(&mut self, slot: SlotIndex, gap: Window, window: Window) {
+        if gap.from < window.from {
+            self.end(slot, gap, window.from);
+        } else {
+            self.remove(slot, gap);
+        }
+        self.insert(slot, Window { from: window.to, to: gap.to });
+    }
+
+    /// A promise gave `window` back: with what was open before and after it, it is `gap`.
+    pub(super) fn join(&mut self, slot: SlotIndex, gap: Window, window: Window) {
+        self.remove(slot, Window { from: window.to, to: gap.to });
+        if gap.from < window.from {
+            self.end(slot, Window { from: gap.from, to: window.from }, gap.to);
+        } else {
+            self.insert(slot, gap);
+        }
+    }
+
+    /// Lets a gap end elsewhere.
+    fn end(&mut self, slot: SlotIndex, window: Window, to: Timestamp) {
         let gap = Gap { window, slot };
         let Some(blocks) = self.blocks_mut(slot) else { return };
+        let Some((at, position)) = place_of(blocks, &gap) else { return };
+        let block = &mut blocks[at];
+        Arc::make_mut(&mut block.gaps)[position].window.to = to;
+        block.latest_end = block.latest_end.max(to);
+        block.forget_end(window.to);
+    }
+
+    /// An empty gap is none.
+    pub(super) fn insert(&mut self, slot: SlotIndex, window: Window) {
+        let gap = Gap { window, slot };
+        let Some(blocks) = self.blocks_mut(slot).filter(|_| window.from < window.to) else {
+            return;
+        };
         if blocks.is_empty() {
-            blocks.push(Arc::new(Block::new(vec![gap])));
+            blocks.extend(Block::new(vec![gap]));
             return;
         }
         let at = block_for(blocks, &gap);
-        let block = Arc::make_mut(&mut blocks[at]);
+        let block = &mut blocks[at];
         let position = block.gaps.partition_point(|other| other.order() < gap.order());
-        block.gaps.insert(position, gap);
-        block.latest_end = block.latest_end.max(gap.window.to);
-        if block.gaps.len() > BLOCK_GAPS_MAX {
-            let upper = block.gaps.split_off(BLOCK_GAPS_MAX / 2);
-            *block = Block::new(std::mem::take(&mut block.gaps));
-            blocks.insert(at + 1, Arc::new(Block::new(upper)));
+        let gaps = Arc::make_mut(&mut block.gaps);
+        gaps.insert(position, gap);
+        block.first = block.first.min(gap.order());
+        block.latest_end = block.latest_end.max(window.to);
+        if gaps.len() > BLOCK_GAPS_MAX {
+            let upper = gaps.split_off(BLOCK_GAPS_MAX / 2);
+            block.latest_end = latest_end(gaps).unwrap_or(Timestamp::MIN);
+            let upper = Block::new(upper);
+            blocks.splice(at + 1..at + 1, upper);
         }
     }
 
     pub(super) fn remove(&mut self, slot: SlotIndex, window: Window) {
         let gap = Gap { window, slot };
-        let Some(blocks) = self.blocks_mut(slot).filter(|blocks| !blocks.is_empty()) else {
-            return;
-        };
-        let at = block_for(blocks, &gap);
-        let position = blocks[at].gaps.partition_point(|other| other.order() < gap.order());
-        if blocks[at].gaps.get(position) != Some(&gap) {
-            return;
-        }
-        let block = Arc::make_mut(&mut blocks[at]);
-        block.gaps.remove(position);
-        if block.gaps.is_empty() {
+        let Some(blocks) = self.blocks_mut(slot) else { return };
+        let Some((at, position)) = place_of(blocks, &gap) else { return };
+        let block = &mut blocks[at];
+        let gaps = Arc::make_mut(&mut block.gaps);
+        gaps.remove(position);
+        let Some(first) = gaps.first().map(Gap::order) else {
             blocks.remove(at);
             return;
-        }
-        if gap.window.to == block.latest_end {
-            *block = Block::new(std::mem::take(&mut block.gaps));
-        }
-        if block.gaps.len() < BLOCK_GAPS_LOW {
+        };
+        block.first = first;
+        let is_low = gaps.len() < BLOCK_GAPS_LOW;
+        block.forget_end(window.to);
+        if is_low {
             join_neighbour(blocks, at);
         }
     }
@@ -209,16 +270,17 @@ impl Openings {
         all
     }
 
-    /// Whether the index can be searched: no block empty or too large, all in order, each block's latest
-    /// end true. Part of invariant I5.
+    /// Whether the index can be searched: no block empty or too large, all in order, each block's first
+    /// gap and latest end true. Part of invariant I5.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.classes.iter().all(|class| {
             let sizes = 1..=BLOCK_GAPS_MAX;
             class.gaps().is_sorted_by_key(Gap::order)
                 && class.blocks.iter().all(|block| {
-                    let latest_end = block.gaps.iter().map(|gap| gap.window.to).max();
-                    sizes.contains(&block.gaps.len()) && latest_end == Some(block.latest_end)
+                    sizes.contains(&block.gaps.len())
+                        && latest_end(&block.gaps) == Some(block.latest_end)
+                        && block.gaps.first().map(Gap::order) == Some(block.first)
                 })
         })
     }
@@ -250,7 +312,7 @@ impl Class {
     }
 
     fn gaps(&self) -> impl Iterator<Item = &Gap> {
-        self.blocks.iter().flat_map(|block| &block.gaps)
+        self.blocks.iter().flat_map(|block| block.gaps.iter())
     }
 
     fn fits(&self, needs: &Needs) -> bool {
@@ -261,7 +323,7 @@ impl Class {
 
     /// Gaps around the window, the one that begins latest first.
     fn open(&self, window: Window) -> impl Iterator<Item = &Gap> {
-        let until = self.blocks.partition_point(|block| block.gaps[0].window.from <= window.from);
+        let until = self.blocks.partition_point(|block| block.first.0 <= window.from);
         self.blocks[..until]
             .iter()
             .rev()
@@ -272,20 +334,28 @@ impl Class {
 }
 
 /// The block a gap belongs into: the last one that begins at or before it.
-fn block_for(blocks: &[Arc<Block>], gap: &Gap) -> usize {
-    blocks.partition_point(|block| block.gaps[0].order() <= gap.order()).saturating_sub(1)
+fn block_for(blocks: &[Block], gap: &Gap) -> usize {
+    blocks.partition_point(|block| block.first <= gap.order()).saturating_sub(1)
+}
+
+/// Block and position of a gap that is there just so.
+fn place_of(blocks: &[Block], gap: &Gap) -> Option<(usize, usize)> {
+    let at = block_for(blocks, gap);
+    let gaps = &blocks.get(at)?.gaps;
+    let position = gaps.partition_point(|other| other.order() < gap.order());
+    (gaps.get(position) == Some(gap)).then_some((at, position))
 }
 
 /// Joins a small block with the one after or before it where both together are small enough.
-fn join_neighbour(blocks: &mut Vec<Arc<Block>>, at: usize) {
+fn join_neighbour(blocks: &mut Vec<Block>, at: usize) {
     let fits = |left: &usize| {
         let pair = blocks.get(*left..=*left + 1);
         pair.is_some_and(|pair| pair[0].gaps.len() + pair[1].gaps.len() <= JOINED_GAPS_MAX)
     };
     if let Some(left) = [Some(at), at.checked_sub(1)].into_iter().flatten().find(fits) {
         let right = blocks.remove(left + 1);
-        let joined = Arc::make_mut(&mut blocks[left]);
-        joined.gaps.extend_from_slice(&right.gaps);
+        let joined = &mut blocks[left];
+        Arc::make_mut(&mut joined.gaps).extend_from_slice(&right.gaps);
         joined.latest_end = joined.latest_end.max(right.latest_end);
     }
 }

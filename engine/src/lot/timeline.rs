@@ -41,14 +41,20 @@ impl Timeline {
             .copied()
     }
 
-    /// The gap that holds the instants around `window`, which must be free.
-    pub(super) fn gap_around(&self, window: Window) -> Window {
+    /// The promises in order of time, however they come.
+    pub(super) fn of(mut spans: Vec<Span>) -> Self {
+        spans.sort_by_key(|span| span.window.from);
+        Self { spans: Arc::new(spans) }
+    }
+
+    /// The gap that holds the instants around `window`, which must be free but for the promise `except`.
+    pub(super) fn gap_around(&self, window: Window, except: ReservationId) -> Window {
         let next = self.spans.partition_point(|span| span.window.from < window.to);
-        let before = next.checked_sub(1).map(|last| self.spans[last].window.to);
-        Window {
-            from: before.unwrap_or(Timestamp::MIN),
-            to: self.spans.get(next).map_or(Timestamp::MAX, |span| span.window.from),
-        }
+        let (before, after) = self.spans.split_at(next);
+        let other = |span: &&Span| span.reservation != except;
+        let before = before.iter().rev().find(other).map(|span| span.window.to);
+        let after = after.iter().find(other).map(|span| span.window.from);
+        Window { from: before.unwrap_or(Timestamp::MIN), to: after.unwrap_or(Timestamp::MAX) }
     }
 
     /// All gaps, the open ends included; empty ones left out.

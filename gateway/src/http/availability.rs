@@ -68,11 +68,10 @@ pub async fn show(
         features: fields::names(query.features.as_deref()),
         zone: query.zone,
     };
-    let mut open = match needs.in_lot(view.spec()) {
-        Some(needs) => view.lot.openings().all(&needs, window).collect(),
+    let open: Vec<_> = match needs.in_lot(view.spec()) {
+        Some(needs) => view.lot.open_slots(&needs, window).collect(),
         None => Vec::new(),
     };
-    open.sort_unstable();
     answer::ok(&AvailabilityAnswer::Window(OpenSlots::of(&view, window, &open, limit)))
 }
 

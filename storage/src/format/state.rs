@@ -332,7 +332,7 @@ impl From<Remembered<'_>> for RememberedClaim {
                 Outcome::Slot { slot: SlotIndex(slot), version }
             }
             ClaimOutcome::Reservation(reservation) => {
-                Outcome::Reservation(Box::new((*reservation).into()))
+                Outcome::Reservation(Arc::new((*reservation).into()))
             }
             ClaimOutcome::Count { outcome, occupied, condition, drift } => {
                 let state = EngineCounted { occupied, condition: condition.into(), drift };

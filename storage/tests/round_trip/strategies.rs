@@ -299,7 +299,7 @@ fn remembered() -> impl Strategy<Value = RememberedClaim> {
         any::<u32>().prop_map(|version| ClaimOutcome::Lot { version }),
         any::<(u16, u32)>()
             .prop_map(|(slot, version)| ClaimOutcome::Slot { slot: SlotIndex(slot), version }),
-        reservation().prop_map(|r| ClaimOutcome::Reservation(Box::new(r))),
+        reservation().prop_map(|r| ClaimOutcome::Reservation(r.into())),
         counted.prop_map(|(outcome, condition, (occupied, drift))| {
             ClaimOutcome::Count(outcome, CountState { occupied, condition, drift })
         }),

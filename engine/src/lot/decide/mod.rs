@@ -108,7 +108,7 @@ fn settle(lot: &Lot, now: Timestamp, bays: &dyn Bays, max: usize) -> (Events, Op
 }
 
 fn next_overdue(lot: &Lot, now: Timestamp, bays: &dyn Bays) -> Option<Event> {
-    let (_, deadline) = lot.deadlines.get_min().filter(|(at, _)| *at <= now)?;
+    let (_, deadline) = lot.index.deadlines.get_min().filter(|(at, _)| *at <= now)?;
     match deadline {
         Deadline::Service(slot) => {
             Some(Event::ServiceChanged { slot: *slot, service: Service::InService })

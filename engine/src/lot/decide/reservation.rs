@@ -20,7 +20,7 @@ pub(super) fn reserve(lot: &Lot, reserve: &Reserve, now: Timestamp, bays: &dyn B
         return Err(Rejection::IdTaken);
     }
     check_window(reserve.window, now)?;
-    let held = lot.active_of.get(&reserve.holder).copied().unwrap_or_default();
+    let held = lot.index.active_of.get(&reserve.holder).copied().unwrap_or_default();
     if held as usize >= limits::RESERVATIONS_PER_HOLDER_MAX {
         return Err(Rejection::TooManyReservations);
     }
@@ -80,9 +80,9 @@ fn any_slot(
     // A bay that is occupied now matters only for a window that begins about now.
     let soon = shows(lot, window, now);
     let standing = |slot| soon && bays.occupied(slot) == Some(true);
-    match lot.openings.find(needs, window, limits::EMPTY_BAY_PROBES_MAX, standing) {
+    match lot.index.openings.find(needs, window, limits::EMPTY_BAY_PROBES_MAX, standing) {
         Some(slot) => Ok(slot),
-        None if lot.openings.any_fits(needs) => Err(Rejection::NoSlotFree),
+        None if lot.index.openings.any_fits(needs) => Err(Rejection::NoSlotFree),
         None => Err(Rejection::NoSlotFits),
     }
 }
