@@ -86,6 +86,26 @@ async fn every_change_comes_once_and_in_order() {
     server.stop().await;
 }
 
+/// From 50 readers on a lot's readers are written to less often; the last change comes after a pause.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_is_written_to_less_often_misses_nothing() {
+    const READERS: usize = 120;
+    let server = with_lot(10).await;
+    let mut crowd =
+        futures_util::future::join_all((0..READERS).map(|_| subscribed(&server))).await;
+    let writing = async {
+        for round in 0..20 {
+            read_all(&server, 10, round % 2 == 0).await;
+        }
+    };
+    let reading = crowd.iter_mut().map(|(socket, follower)| follower.follow_to(socket, 201));
+    tokio::join!(writing, futures_util::future::join_all(reading));
+    for (_, follower) in &crowd {
+        assert_eq!((follower.seq, follower.entries, follower.snapshots), (201, 200, 1));
+    }
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happens_over_http_shows_as_documented() {
     let server = with_lot(2).await;

@@ -139,8 +139,7 @@ impl<'a> Stream<'a> {
         let Some(readers) = slots.map(|it| it.lot.watchers().count()).max() else {
             return self.counts_at;
         };
-        let pause = PAUSE_PER_READER * u32::try_from(readers).unwrap_or(u32::MAX);
-        (sent && pause >= PAUSE_MIN).then(|| Moment::now() + pause.min(PAUSE_MAX))
+        pause(readers).filter(|_| sent).map(|pause| Moment::now() + pause)
     }
 
     /// Queues and sends everything the subscriptions have, in rounds that are fair to all of them.
@@ -340,4 +339,29 @@ impl Drop for Stream<'_> {
 
 fn refuse(socket: &mut Socket, id: Option<i64>, problem: &Problem) {
     socket.push(&Reply::Error { id, code: problem.code, detail: &problem.detail });
+}
+
+/// Between two writes to a reader of a lot that has so many of them.
+fn pause(readers: usize) -> Option<Duration> {
+    let pause = PAUSE_PER_READER.saturating_mul(u32::try_from(readers).unwrap_or(u32::MAX));
+    (pause >= PAUSE_MIN).then_some(pause.min(PAUSE_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lot_pauses_from_fifty_readers_on_and_never_longer_than_a_blink() {
+        for (readers, micros) in [
+            (0, None),
+            (49, None),
+            (50, Some(1_000)),
+            (1_000, Some(20_000)),
+            (2_500, Some(50_000)),
+            (usize::MAX, Some(50_000)),
+        ] {
+            assert_eq!(pause(readers), micros.map(Duration::from_micros), "{readers}");
+        }
+    }
 }

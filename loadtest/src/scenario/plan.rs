@@ -118,6 +118,7 @@ impl Plan {
         };
         plan.check_numbers()?;
         plan.check_rates()?;
+        plan.check_course()?;
         Ok(plan)
     }
 
@@ -179,6 +180,23 @@ impl Plan {
         match !self.ramp.is_zero() && !has_open_loop {
             true => Err(LoadError::usage(
                 "--ramp has no rate to climb to; give --rate, --booking-rate or --read-rate",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Plan {
+    /// These scenarios have a course of their own: a flag that would do nothing is refused.
+    fn check_course(&self) -> Result<(), LoadError> {
+        let has_own_course = matches!(
+            self.scenario,
+            Scenario::Idle | Scenario::Storm | Scenario::Overload | Scenario::Fanout
+        );
+        let shaped = !self.ramp.is_zero() || self.arrivals != Arrivals::default();
+        match has_own_course && shaped {
+            true => Err(LoadError::usage(
+                "--arrivals and --ramp are not for idle, storm, overload and fanout, which have a course of their own",
             )),
             false => Ok(()),
         }
@@ -302,6 +320,10 @@ mod tests {
             ["soak", "--drift-percent=-1"],
             ["book", "--ramp=1s"],
             ["ingest", "--booking-rate=5"],
+            ["overload", "--arrivals=poisson"],
+            ["storm", "--arrivals=poisson"],
+            ["idle", "--arrivals=poisson"],
+            ["fanout", "--arrivals=poisson"],
         ] {
             assert_eq!(plan(&line).expect_err(line[1]).exit_code(), 2);
         }
