@@ -91,8 +91,7 @@ async fn every_change_comes_once_and_in_order() {
 async fn a_crowd_that_is_written_to_less_often_misses_nothing() {
     const READERS: usize = 120;
     let server = with_lot(10).await;
-    let mut crowd =
-        futures_util::future::join_all((0..READERS).map(|_| subscribed(&server))).await;
+    let mut crowd = futures_util::future::join_all((0..READERS).map(|_| subscribed(&server))).await;
     let writing = async {
         for round in 0..20 {
             read_all(&server, 10, round % 2 == 0).await;

@@ -105,8 +105,10 @@ fn every_installed_peer_does_its_work_and_is_verified() {
     for name in names {
         let keys: &[&str] = match name {
             "postgres" => &[
+                "postgres.book.stepwise",
                 "postgres.book.pipelined",
                 "postgres.book.function",
+                "postgres.scan.stepwise",
                 "postgres.scan.pipelined",
                 "postgres.scan.function",
                 "postgres.scan.batched",

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use lotkeeper_actors::{Done, LotHandle};
 use lotkeeper_engine::ids::{Pseudonym, ReservationId};
-use lotkeeper_engine::lot::{Caller, Command, Reservation, Reserve};
+use lotkeeper_engine::lot::{Caller, Choice, Command, Reservation, Reserve};
 use lotkeeper_engine::spec::Spec;
 use lotkeeper_storage::{Claim, ClaimOutcome, PersonKind};
 use uuid::Uuid;
@@ -51,37 +51,31 @@ pub async fn create(
     request.check().map_err(invalid)?;
     let lot = answer::lot(&app, &principal, &request.lot)?;
     let claim = intent.claim(&app, &principal, body.bytes(), request.id)?;
+    let choice = choice(&lot, &request)?;
     let vehicle = match &request.vehicle {
         Some(vehicle) => Some(Clear::of(&app, &principal, vehicle)?),
         None => None,
     };
-    let command = Command::Reserve(reserve(&app, &principal, &lot, &request, vehicle.as_ref())?);
+    let command = Command::Reserve(Reserve {
+        id: ReservationId(request.id.unwrap_or_else(Uuid::now_v7)),
+        choice,
+        window: request.window(),
+        hold: request.hold(),
+        holder: pseudonym(&app, &principal, PersonKind::Subject, &principal.subject)?,
+        vehicle: vehicle.as_ref().map(|vehicle| vehicle.pseudonym),
+    });
     let done = send(&app, &lot, command, claim).await?;
     let answer = shown(&app, &done, StatusCode::CREATED, vehicle)?;
     let ClaimOutcome::Reservation(reservation) = &done.answer else { return Ok(answer) };
     Ok(answer::with_location(answer, &format!("/api/v1/reservations/{}", reservation.id)))
 }
 
-fn reserve(
-    app: &App,
-    principal: &Principal,
-    lot: &LotHandle,
-    request: &NewReservation,
-    vehicle: Option<&Clear>,
-) -> Result<Reserve, Problem> {
-    let choice = request.choice(lot, &lot.spec()).map_err(|no| match no {
+fn choice(lot: &LotHandle, request: &NewReservation) -> Result<Choice, Problem> {
+    request.choice(lot, &lot.spec()).map_err(|no| match no {
         NoChoice::SlotNotFound => answer::no_slot(lot, request.slot.as_deref().unwrap_or_default()),
         NoChoice::NoSlotFits => Problem::no_slot_fits(
             "no slot of this lot has the features and lies in the zone asked for; ask for less",
         ),
-    })?;
-    Ok(Reserve {
-        id: ReservationId(request.id.unwrap_or_else(Uuid::now_v7)),
-        choice,
-        window: request.window(),
-        hold: request.hold(),
-        holder: pseudonym(app, principal, PersonKind::Subject, &principal.subject)?,
-        vehicle: vehicle.map(|vehicle| vehicle.pseudonym),
     })
 }
 

@@ -90,6 +90,37 @@ pub fn find() -> Option<PathBuf> {
     Some(initdb.parent()?.to_path_buf())
 }
 
+/// Ways of writing one transaction: the row, what it is called.
+type Ways = [(&'static str, &'static str, Way); 3];
+
+const BOOKINGS: Ways = [
+    (
+        "postgres.book.stepwise",
+        "begin, lock, check and insert, commit, each waited for",
+        Way::Stepwise,
+    ),
+    (
+        "postgres.book.pipelined",
+        "begin, lock, check and insert, commit in one round trip",
+        Way::Pipelined,
+    ),
+    ("postgres.book.function", "one call of a PL/pgSQL function", Way::Function),
+];
+
+const SCANS: Ways = [
+    (
+        "postgres.scan.stepwise",
+        "begin, lock, update and insert, commit, each waited for",
+        Way::Stepwise,
+    ),
+    (
+        "postgres.scan.pipelined",
+        "begin, lock, update and insert, commit in one round trip",
+        Way::Pipelined,
+    ),
+    ("postgres.scan.function", "one call of a PL/pgSQL function", Way::Function),
+];
+
 /// All stages.
 pub async fn play(bin: &Path, context: &mut Context) -> Result<(), CompareError> {
     let (daemon, addr) = start(bin, context).await?;
@@ -106,14 +137,7 @@ pub async fn play(bin: &Path, context: &mut Context) -> Result<(), CompareError>
         shown.push(format!("{name}={}", row.get::<_, String>(0)));
     }
     context.peer(&version, &shown.join(", "));
-    for (key, what, way) in [
-        (
-            "postgres.book.pipelined",
-            "begin, lock, check and insert, commit in one round trip",
-            Way::Pipelined,
-        ),
-        ("postgres.book.function", "one call of a PL/pgSQL function", Way::Function),
-    ] {
+    for (key, what, way) in BOOKINGS {
         fresh(&client).await?;
         let mut hands = Vec::new();
         for number in 0..context.options.connections {
@@ -124,14 +148,7 @@ pub async fn play(bin: &Path, context: &mut Context) -> Result<(), CompareError>
         let row = row.with_check(booked(&client, &driven).await?);
         context.put(row);
     }
-    for (key, what, way) in [
-        (
-            "postgres.scan.pipelined",
-            "begin, lock, update and insert, commit in one round trip",
-            Way::Pipelined,
-        ),
-        ("postgres.scan.function", "one call of a PL/pgSQL function", Way::Function),
-    ] {
+    for (key, what, way) in SCANS {
         fresh(&client).await?;
         let mut hands = Vec::new();
         for number in 0..context.options.connections {

@@ -13,6 +13,9 @@ type Told<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// How a transaction is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
+    /// Its statements one by one, each waited for: what an application does that has something to decide
+    /// in between.
+    Stepwise,
     /// Its statements one behind the other, without waiting in between.
     Pipelined,
     /// One call.
@@ -69,10 +72,15 @@ impl Hand for Booker {
         let Wish { id, slot, from_us, to_us } = self.wishes.next();
         let (slot, from_us, to_us) = (id_of(slot), from_us.cast_signed(), to_us.cast_signed());
         let granted = match self.way {
+            Way::Stepwise => {
+                let statements = (&self.lock, &self.book);
+                let told: Told<'_> = &[&id, &slot, &from_us, &to_us];
+                stepwise(&self.client, statements, &[&slot], told).await
+            }
             Way::Pipelined => {
                 let statements = (&self.lock, &self.book);
-                transaction(&self.client, statements, &[&slot], &[&id, &slot, &from_us, &to_us])
-                    .await
+                let told: Told<'_> = &[&id, &slot, &from_us, &to_us];
+                transaction(&self.client, statements, &[&slot], told).await
             }
             Way::Function => {
                 let row = self.client.query_one(&self.call, &[&id, &slot, &from_us, &to_us]).await;
@@ -118,6 +126,11 @@ impl Hand for Scanner {
         let reading = self.rounds.next();
         let (slot, observed_us) = (id_of(reading.slot), reading.observed_us.cast_signed());
         let changed = match self.way {
+            Way::Stepwise => {
+                let statements = (&self.lock, &self.scan);
+                let told: Told<'_> = &[&slot, &reading.occupied, &observed_us];
+                stepwise(&self.client, statements, &[&slot], told).await
+            }
             Way::Pipelined => {
                 let statements = (&self.lock, &self.scan);
                 let told: Told<'_> = &[&slot, &reading.occupied, &observed_us];
@@ -179,6 +192,19 @@ impl Hand for Batcher {
         let changed = transaction(&self.client, statements, &[&slots], told).await;
         changed.map_err(|error| error.to_string()).map(|rows| turn(rows, self.batch as u64))
     }
+}
+
+/// Begin, lock, change, commit, each waited for: what changed.
+async fn stepwise(
+    client: &Client,
+    (lock, change): (&Statement, &Statement),
+    locked: Told<'_>,
+    told: Told<'_>,
+) -> Result<u64, Error> {
+    client.batch_execute("begin").await?;
+    client.execute(lock, locked).await?;
+    let rows = client.execute(change, told).await?;
+    client.batch_execute("commit").await.map(|()| rows)
 }
 
 /// Begin, lock, change, commit, one behind the other without waiting: what changed.

@@ -3,7 +3,7 @@
 //! People lie in the order in which they came, several in one value, and a pseudonym says which place it
 //! has: so a commit appends the people of all its bookings with one insert, in front of its frames. (An
 //! entry of its own for every plate, and one more for its hash, cost more than the booking: each lands on
-//! another page, and each page is logged.) Who is known is kept in memory, about 50 bytes each, under a hash
+//! another page, and each page is logged.) Who is known is kept in memory, 40 to 75 bytes each, under a hash
 //! whose secret ends with the process.
 //!
 //! Directories of format 1 have people under random pseudonyms in a tree of their own; they stay there.
