@@ -24,7 +24,10 @@ const JSON: (&str, &str) = ("ours.json", "json");
 const BOOKINGS: [&str; 6] =
     ["--slots-asked", "given", "--contention", "spread", "--change-percent", "0"];
 const WATCHERS: &str = "4";
-/// Parts of the measured maximum at which latency to a subscriber is taken.
+/// The maximum in the very shape in which latency is taken, right before it: machines that are shared change
+/// their speed by the minute.
+const MAXIMUM: &str = "ours.maximum";
+/// Parts of it at which latency to a subscriber is taken.
 const LATENCY_AT: [(&str, f64); 2] = [("ours.latency.10", 0.1), ("ours.latency.80", 0.8)];
 
 /// What a scenario reported.
@@ -56,12 +59,13 @@ impl Played {
 
 /// All stages; latency first, while nothing has been written yet.
 pub async fn play(context: &mut Context) -> Result<(), CompareError> {
-    let maximum = readings(context, BINARY).await?;
+    let maximum = watched(context, MAXIMUM, None).await?;
     if maximum > 0.0 {
-        for stage in LATENCY_AT {
-            latency(context, stage, maximum).await?;
+        for (key, part) in LATENCY_AT {
+            watched(context, key, Some((maximum, part))).await?;
         }
     }
+    readings(context, BINARY).await?;
     readings(context, JSON).await?;
     book(context).await?;
     fan_out(context).await
@@ -86,25 +90,29 @@ async fn readings(
     Ok(per_second)
 }
 
-/// At a part of the maximum, in an open loop.
-async fn latency(
+/// With subscribers: as many as it takes, or at a part of that in an open loop. How many a second they were.
+async fn watched(
     context: &mut Context,
-    (key, part): (&'static str, f64),
-    maximum: f64,
-) -> Result<(), CompareError> {
-    let rate = (maximum * part).round().max(1.0).to_string();
-    let (maximum_key, encoding) = BINARY;
-    let paced = ["--encoding", encoding, "--rate", &rate, "--subscribers", WATCHERS];
-    let flags = [paced.as_slice(), &SHAPE].concat();
+    key: &'static str,
+    of_maximum: Option<(f64, f64)>,
+) -> Result<f64, CompareError> {
+    let rate = of_maximum.map(|(maximum, part)| (maximum * part).round().max(1.0).to_string());
+    let (_, encoding) = BINARY;
+    let mut flags =
+        [["--encoding", encoding, "--subscribers", WATCHERS].as_slice(), &SHAPE].concat();
+    flags.extend(rate.iter().flat_map(|rate| ["--rate", rate]));
     let played = scenario(context, key, "ingest", &flags).await?;
-    let what = format!(
-        "{:.0} % of {maximum_key}, {rate} readings/s due, {encoding}, {SHAPE_TEXT} as there; \
-         {WATCHERS} subscribers, none there",
-        part * 100.0
-    );
+    let pace = match (&rate, of_maximum) {
+        (Some(rate), Some((_, part))) => {
+            format!("{:.0} % of {MAXIMUM}, {rate} readings/s due", part * 100.0)
+        }
+        (_, _) => "as many as it takes".to_owned(),
+    };
+    let what = format!("{pace}; {encoding}, {SHAPE_TEXT}, {WATCHERS} subscribers");
     let row = played.row(key, Work::Latency, &what, "/per_second/readings", "sensor to subscriber");
+    let per_second = row.per_second;
     put(context, row, &played);
-    Ok(())
+    Ok(per_second)
 }
 
 async fn book(context: &mut Context) -> Result<(), CompareError> {
