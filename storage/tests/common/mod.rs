@@ -204,7 +204,12 @@ pub fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
         let target = to.join(entry.file_name());
         match entry.file_type().unwrap().is_dir() {
             true => copy_dir(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+            false => match std::fs::copy(entry.path(), target) {
+                // A rotation beside us has renamed what it exported; the live journal still has all of it,
+                // or the recovery of this copy tells.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                copied => drop(copied.unwrap()),
+            },
         }
     }
 }
