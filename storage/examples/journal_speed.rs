@@ -96,6 +96,8 @@ fn measure(
 /// A fresh journal, in a directory that stays for whoever opens it again.
 fn fresh(root: &Path, per_commit: u64) -> SledJournal {
     let data_dir = root.join(format!("sled-{per_commit}"));
+    // Of the same size once before, when sizes take turns.
+    drop(std::fs::remove_dir_all(&data_dir));
     let rotate_bytes = u64::MAX;
     let options = Options { data_dir, rotate_bytes, ..Options::default() };
     SledJournal::open(options).expect("a fresh directory opens").0

@@ -16,6 +16,7 @@ mod reader;
 mod rotation;
 mod shared;
 mod snapshots;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -316,7 +317,7 @@ impl Journal for SledJournal {
     }
 
     fn vault(&self) -> Arc<dyn Vault> {
-        Arc::new(people::SledVault(Arc::clone(&self.shared)))
+        Arc::new(vault::SledVault(Arc::clone(&self.shared)))
     }
 
     fn last_commit(&self) -> CommitStats {

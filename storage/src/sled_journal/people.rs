@@ -13,23 +13,17 @@ use std::sync::Arc;
 
 use bincode::{BorrowDecode, Decode, Encode};
 use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
 use lotkeeper_engine::ids::Pseudonym;
 use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;
 use uuid::{Builder, Uuid};
 
 use super::live::Live;
-use super::shared::Shared;
 use crate::error::JournalError;
 use crate::format::CHUNK_BYTES_MAX;
-use crate::vault::{PersonKind, Vault};
 
 /// Clear texts kept in memory: about 100 bytes each.
 const CLEAR_TEXTS_CACHED_MAX: usize = 50_000;
-/// People who wait for a commit at most. Requests that are refused make people and no commits: without a
-/// bound they would fill the memory.
-const WAITING_MAX: usize = 4_096;
 /// Random bytes of a pseudonym, the six bits of a UUID's version and variant included.
 const RANDOM_BYTES: usize = 10;
 /// Drawn at once: a call of the kernel costs as much as the rest of a new person.
@@ -39,16 +33,16 @@ const OLD_BY_PSEUDONYM: u8 = 2;
 const OLD_BY_HASH: u8 = 1;
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-struct Person {
-    tenant: String,
-    kind: u8,
-    clear: String,
+pub(super) struct Person {
+    pub(super) tenant: String,
+    pub(super) kind: u8,
+    pub(super) clear: String,
 }
 
 /// A person in a value of the tree.
 #[derive(Clone, Debug, Encode)]
-struct Placed {
-    pseudonym: [u8; 16],
+pub(super) struct Placed {
+    pub(super) pseudonym: [u8; 16],
     person: Person,
 }
 
@@ -60,21 +54,21 @@ impl Placed {
 
 /// The same while it is read: a value has many, and mostly one is wanted.
 #[derive(Clone, Copy, Debug, Encode, BorrowDecode)]
-struct Read<'a> {
+pub(super) struct Read<'a> {
     pseudonym: [u8; 16],
-    tenant: &'a str,
-    kind: u8,
-    clear: &'a str,
+    pub(super) tenant: &'a str,
+    pub(super) kind: u8,
+    pub(super) clear: &'a str,
 }
 
 impl Read<'_> {
-    fn pseudonym(&self) -> Uuid {
+    pub(super) fn pseudonym(&self) -> Uuid {
         Uuid::from_bytes(self.pseudonym)
     }
 }
 
 /// The place of a person; nothing for those of format 1.
-fn serial_of(pseudonym: Uuid) -> Option<u64> {
+pub(super) fn serial_of(pseudonym: Uuid) -> Option<u64> {
     let bytes = pseudonym.as_bytes();
     let serial = bytes[..6].iter().fold(0, |serial, byte| serial << 8 | u64::from(*byte));
     (pseudonym.get_version_num() == 8).then_some(serial)
@@ -85,7 +79,7 @@ type Name = (u64, u64);
 
 /// Names are hashes already.
 #[derive(Default)]
-struct AsItIs(u64);
+pub(super) struct AsItIs(u64);
 
 impl Hasher for AsItIs {
     fn write(&mut self, bytes: &[u8]) {
@@ -105,19 +99,19 @@ impl Hasher for AsItIs {
 ///
 /// Locks are taken in this order: the journal directory's, `gate`, `erasing`, an entry of `known`, `queue`.
 pub(crate) struct People {
-    known: DashMap<Name, Pseudonym, BuildHasherDefault<AsItIs>>,
+    pub(super) known: DashMap<Name, Pseudonym, BuildHasherDefault<AsItIs>>,
     secrets: (RandomState, RandomState),
-    queue: Mutex<Queue>,
+    pub(super) queue: Mutex<Queue>,
     /// Held by whoever changes the tree: the commit, or an erasure.
-    gate: Mutex<()>,
+    pub(super) gate: Mutex<()>,
     /// Held exclusively by an erasure: what it erases does not come back into `clear`.
-    erasing: RwLock<()>,
-    clear: Cache<Uuid, Arc<str>>,
+    pub(super) erasing: RwLock<()>,
+    pub(super) clear: Cache<Uuid, Arc<str>>,
 }
 
 /// People on their way to the tree, in the order of their places.
-struct Queue {
-    waiting: Vec<Placed>,
+pub(super) struct Queue {
+    pub(super) waiting: Vec<Placed>,
     writing: Arc<Vec<Placed>>,
     next_serial: u64,
     random: [u8; RANDOM_POOL_BYTES],
@@ -125,7 +119,7 @@ struct Queue {
 }
 
 impl Queue {
-    fn add(&mut self, person: Person) -> Result<Pseudonym, getrandom::Error> {
+    pub(super) fn add(&mut self, person: Person) -> Result<Pseudonym, getrandom::Error> {
         if self.random_left == 0 {
             getrandom::fill(&mut self.random)?;
             self.random_left = RANDOM_POOL_BYTES;
@@ -141,7 +135,7 @@ impl Queue {
         Ok(Pseudonym(pseudonym))
     }
 
-    fn find(&self, pseudonym: Uuid, serial: u64) -> Option<&Person> {
+    pub(super) fn find(&self, pseudonym: Uuid, serial: u64) -> Option<&Person> {
         [&self.waiting, &*self.writing]
             .into_iter()
             .find_map(|people| {
@@ -199,11 +193,11 @@ impl People {
         Ok(people)
     }
 
-    fn name(&self, person: &Person) -> Name {
+    pub(super) fn name(&self, person: &Person) -> Name {
         self.name_of(&person.tenant, person.kind, &person.clear)
     }
 
-    fn name_of(&self, tenant: &str, kind: u8, clear: &str) -> Name {
+    pub(super) fn name_of(&self, tenant: &str, kind: u8, clear: &str) -> Name {
         let name = |secret: &RandomState| secret.hash_one((tenant, kind, clear));
         (name(&self.secrets.0), name(&self.secrets.1))
     }
@@ -242,7 +236,7 @@ impl People {
     }
 }
 
-fn append(value: &mut Vec<u8>, person: &impl Encode) -> Result<(), JournalError> {
+pub(super) fn append(value: &mut Vec<u8>, person: &impl Encode) -> Result<(), JournalError> {
     let config = bincode::config::standard();
     bincode::encode_into_std_write(person, value, config)
         .map(|_| ())
@@ -250,7 +244,7 @@ fn append(value: &mut Vec<u8>, person: &impl Encode) -> Result<(), JournalError>
 }
 
 /// The people of a value, up to the first that is damaged.
-fn decode<'a>(
+pub(super) fn decode<'a>(
     live: &Live,
     mut value: &'a [u8],
 ) -> impl Iterator<Item = Result<Read<'a>, JournalError>> {
@@ -267,7 +261,7 @@ fn decode<'a>(
     })
 }
 
-fn decode_old(live: &Live, value: &[u8]) -> Result<Person, JournalError> {
+pub(super) fn decode_old(live: &Live, value: &[u8]) -> Result<Person, JournalError> {
     let config = bincode::config::standard().with_limit::<65_536>();
     let decoded = bincode::decode_from_slice(value, config);
     let (person, _) =
@@ -275,14 +269,17 @@ fn decode_old(live: &Live, value: &[u8]) -> Result<Person, JournalError> {
     Ok(person)
 }
 
-fn old_key(pseudonym: Uuid) -> [u8; 17] {
+pub(super) fn old_key(pseudonym: Uuid) -> [u8; 17] {
     let mut key = [OLD_BY_PSEUDONYM; 17];
     key[1..].copy_from_slice(pseudonym.as_bytes());
     key
 }
 
 /// The value that holds a place: the last one that begins at or before it.
-fn chunk_at(live: &Live, serial: u64) -> Result<Option<(sled::IVec, sled::IVec)>, JournalError> {
+pub(super) fn chunk_at(
+    live: &Live,
+    serial: u64,
+) -> Result<Option<(sled::IVec, sled::IVec)>, JournalError> {
     let found = live.people.range(..=serial.to_be_bytes()).next_back().transpose();
     found.map_err(|error| live.error("read", &error))
 }
@@ -307,129 +304,4 @@ pub(crate) fn census(live: &Live) -> Result<(u64, u64), JournalError> {
         people += u64::from(key.first() == Some(&OLD_BY_PSEUDONYM));
     }
     Ok((people, misplaced))
-}
-
-fn kind_number(kind: PersonKind) -> u8 {
-    match kind {
-        PersonKind::Subject => 0,
-        PersonKind::Vehicle => 1,
-    }
-}
-
-pub(super) struct SledVault(pub(super) Arc<Shared>);
-
-impl SledVault {
-    fn person(&self, live: &Live, pseudonym: Uuid) -> Result<Option<Person>, JournalError> {
-        let Some(serial) = serial_of(pseudonym) else {
-            let found = live.old_vault.get(old_key(pseudonym));
-            let found = found.map_err(|error| live.error("read", &error))?;
-            return found.map(|value| decode_old(live, &value)).transpose();
-        };
-        if let Some(person) = self.0.people.queue.lock().find(pseudonym, serial) {
-            return Ok(Some(person.clone()));
-        }
-        let Some((_, value)) = chunk_at(live, serial)? else { return Ok(None) };
-        for read in decode(live, &value) {
-            let read = read?;
-            if read.pseudonym() == pseudonym {
-                let (tenant, clear) = (read.tenant.to_owned(), read.clear.to_owned());
-                return Ok(Some(Person { tenant, kind: read.kind, clear }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Takes a person out of the tree or out of the queue.
-    fn remove(&self, live: &Live, pseudonym: Uuid) -> Result<(), JournalError> {
-        let failed = |error| live.error("write", &error);
-        let Some(serial) = serial_of(pseudonym) else {
-            return live.old_vault.remove(old_key(pseudonym)).map(|_| ()).map_err(failed);
-        };
-        let bytes = pseudonym.into_bytes();
-        self.0.people.queue.lock().waiting.retain(|placed| placed.pseudonym != bytes);
-        let Some((key, value)) = chunk_at(live, serial)? else { return Ok(()) };
-        let mut others = Vec::new();
-        for read in decode(live, &value) {
-            let read = read?;
-            if read.pseudonym() != pseudonym {
-                append(&mut others, &read)?;
-            }
-        }
-        match others.is_empty() {
-            true => live.people.remove(key).map(|_| ()).map_err(failed),
-            false => live.people.insert(key, others).map(|_| ()).map_err(failed),
-        }
-    }
-}
-
-impl Vault for SledVault {
-    fn intern(
-        &self,
-        tenant: &str,
-        kind: PersonKind,
-        clear: &str,
-    ) -> Result<Pseudonym, JournalError> {
-        let (people, kind) = (&self.0.people, kind_number(kind));
-        let name = people.name_of(tenant, kind, clear);
-        if let Some(known) = people.known.get(&name) {
-            return Ok(*known);
-        }
-        self.0.check_poison()?;
-        // The entry is held, so two requests of a new person do not make two of them.
-        let (pseudonym, waiting) = match people.known.entry(name) {
-            Entry::Occupied(known) => return Ok(*known.get()),
-            Entry::Vacant(place) => {
-                let person = Person { tenant: tenant.to_owned(), kind, clear: clear.to_owned() };
-                let mut queue = people.queue.lock();
-                let pseudonym = queue.add(person).map_err(|error| {
-                    let live = self.0.live.read();
-                    JournalError::disk("draw random numbers for", &live.dir, &error)
-                })?;
-                place.insert(pseudonym);
-                (pseudonym, queue.waiting.len())
-            }
-        };
-        if waiting >= WAITING_MAX {
-            people.write(&self.0.live.read())?;
-        }
-        Ok(pseudonym)
-    }
-
-    fn find(
-        &self,
-        tenant: &str,
-        kind: PersonKind,
-        clear: &str,
-    ) -> Result<Option<Pseudonym>, JournalError> {
-        let people = &self.0.people;
-        let known = people.known.get(&people.name_of(tenant, kind_number(kind), clear));
-        Ok(known.map(|pseudonym| *pseudonym))
-    }
-
-    fn reveal(&self, pseudonym: Pseudonym) -> Result<Option<Arc<str>>, JournalError> {
-        let people = &self.0.people;
-        if let Some(clear) = people.clear.get(&pseudonym.0) {
-            return Ok(Some(clear));
-        }
-        let live = self.0.live.read();
-        let _nobody_erases = people.erasing.read();
-        let Some(person) = self.person(&live, pseudonym.0)? else { return Ok(None) };
-        let clear: Arc<str> = person.clear.into();
-        people.clear.insert(pseudonym.0, Arc::clone(&clear));
-        Ok(Some(clear))
-    }
-
-    fn erase(&self, pseudonym: Pseudonym) -> Result<bool, JournalError> {
-        self.0.check_poison()?;
-        let (people, live) = (&self.0.people, self.0.live.read());
-        let _gate = people.gate.lock();
-        let _erasing = people.erasing.write();
-        let Some(person) = self.person(&live, pseudonym.0)? else { return Ok(false) };
-        people.known.remove(&people.name(&person));
-        people.clear.remove(&pseudonym.0);
-        self.remove(&live, pseudonym.0)?;
-        // Told to be gone, so it must not come back; and a sync that failed here is lost for commits.
-        live.make_durable().map_err(|error| self.0.poison(error))?;
-        Ok(true)
-    }
 }

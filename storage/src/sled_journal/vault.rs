@@ -1,0 +1,146 @@
+//! The door to the people of the live journal: found and made in memory, revealed and erased on the disk.
+//!
+//! Invariant: a pseudonym that was given out leads to its person as soon as a record that names it is durable;
+//! a write that fails on the way poisons the journal. How people lie on the disk is told in `people.rs`.
+
+use std::sync::Arc;
+
+use dashmap::mapref::entry::Entry;
+use lotkeeper_engine::ids::Pseudonym;
+use uuid::Uuid;
+
+use super::live::Live;
+use super::people::{Person, append, chunk_at, decode, decode_old, old_key, serial_of};
+use super::shared::Shared;
+use crate::error::JournalError;
+use crate::vault::{PersonKind, Vault};
+
+/// People who wait for a commit at most. Requests that are refused make people and no commits: without a
+/// bound they would fill the memory.
+const WAITING_MAX: usize = 4_096;
+
+fn kind_number(kind: PersonKind) -> u8 {
+    match kind {
+        PersonKind::Subject => 0,
+        PersonKind::Vehicle => 1,
+    }
+}
+
+pub(super) struct SledVault(pub(super) Arc<Shared>);
+
+impl SledVault {
+    fn person(&self, live: &Live, pseudonym: Uuid) -> Result<Option<Person>, JournalError> {
+        let Some(serial) = serial_of(pseudonym) else {
+            let found = live.old_vault.get(old_key(pseudonym));
+            let found = found.map_err(|error| live.error("read", &error))?;
+            return found.map(|value| decode_old(live, &value)).transpose();
+        };
+        if let Some(person) = self.0.people.queue.lock().find(pseudonym, serial) {
+            return Ok(Some(person.clone()));
+        }
+        let Some((_, value)) = chunk_at(live, serial)? else { return Ok(None) };
+        for read in decode(live, &value) {
+            let read = read?;
+            if read.pseudonym() == pseudonym {
+                let (tenant, clear) = (read.tenant.to_owned(), read.clear.to_owned());
+                return Ok(Some(Person { tenant, kind: read.kind, clear }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes a person out of the tree or out of the queue.
+    fn remove(&self, live: &Live, pseudonym: Uuid) -> Result<(), JournalError> {
+        let failed = |error| live.error("write", &error);
+        let Some(serial) = serial_of(pseudonym) else {
+            return live.old_vault.remove(old_key(pseudonym)).map(|_| ()).map_err(failed);
+        };
+        let bytes = pseudonym.into_bytes();
+        self.0.people.queue.lock().waiting.retain(|placed| placed.pseudonym != bytes);
+        let Some((key, value)) = chunk_at(live, serial)? else { return Ok(()) };
+        let mut others = Vec::new();
+        for read in decode(live, &value) {
+            let read = read?;
+            if read.pseudonym() != pseudonym {
+                append(&mut others, &read)?;
+            }
+        }
+        match others.is_empty() {
+            true => live.people.remove(key).map(|_| ()).map_err(failed),
+            false => live.people.insert(key, others).map(|_| ()).map_err(failed),
+        }
+    }
+}
+
+impl Vault for SledVault {
+    fn intern(
+        &self,
+        tenant: &str,
+        kind: PersonKind,
+        clear: &str,
+    ) -> Result<Pseudonym, JournalError> {
+        let (people, kind) = (&self.0.people, kind_number(kind));
+        let name = people.name_of(tenant, kind, clear);
+        if let Some(known) = people.known.get(&name) {
+            return Ok(*known);
+        }
+        self.0.check_poison()?;
+        // The entry is held, so two requests of a new person do not make two of them.
+        let (pseudonym, waiting) = match people.known.entry(name) {
+            Entry::Occupied(known) => return Ok(*known.get()),
+            Entry::Vacant(place) => {
+                let person = Person { tenant: tenant.to_owned(), kind, clear: clear.to_owned() };
+                let mut queue = people.queue.lock();
+                let pseudonym = queue.add(person).map_err(|error| {
+                    let dir = self.0.layout.dir();
+                    JournalError::disk("draw random numbers for", dir, &error)
+                })?;
+                place.insert(pseudonym);
+                (pseudonym, queue.waiting.len())
+            }
+        };
+        if waiting >= WAITING_MAX {
+            // They are known already: a record may name people who are lost with a failed write.
+            let written = people.write(&self.0.live.read());
+            written.map_err(|error| self.0.poison(error))?;
+        }
+        Ok(pseudonym)
+    }
+
+    fn find(
+        &self,
+        tenant: &str,
+        kind: PersonKind,
+        clear: &str,
+    ) -> Result<Option<Pseudonym>, JournalError> {
+        let people = &self.0.people;
+        let known = people.known.get(&people.name_of(tenant, kind_number(kind), clear));
+        Ok(known.map(|pseudonym| *pseudonym))
+    }
+
+    fn reveal(&self, pseudonym: Pseudonym) -> Result<Option<Arc<str>>, JournalError> {
+        let people = &self.0.people;
+        if let Some(clear) = people.clear.get(&pseudonym.0) {
+            return Ok(Some(clear));
+        }
+        let live = self.0.live.read();
+        let _nobody_erases = people.erasing.read();
+        let Some(person) = self.person(&live, pseudonym.0)? else { return Ok(None) };
+        let clear: Arc<str> = person.clear.into();
+        people.clear.insert(pseudonym.0, Arc::clone(&clear));
+        Ok(Some(clear))
+    }
+
+    fn erase(&self, pseudonym: Pseudonym) -> Result<bool, JournalError> {
+        self.0.check_poison()?;
+        let (people, live) = (&self.0.people, self.0.live.read());
+        let _gate = people.gate.lock();
+        let _erasing = people.erasing.write();
+        let Some(person) = self.person(&live, pseudonym.0)? else { return Ok(false) };
+        people.known.remove(&people.name(&person));
+        people.clear.remove(&pseudonym.0);
+        // Told to be gone, so it must not come back; and a write that failed here is lost for commits.
+        let removed = self.remove(&live, pseudonym.0).and_then(|()| live.make_durable());
+        removed.map(|_| true).map_err(|error| self.0.poison(error))
+    }
+}
