@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use lotkeeper_engine::ids::{LotId, Pseudonym, ReservationId, SlotId, SlotIndex};
+use lotkeeper_benches::lot_spec;
+use lotkeeper_engine::ids::{Pseudonym, ReservationId, SlotIndex};
 use lotkeeper_engine::lot::{self, Choice, Command, Ledger, Lot, NoBays, Reserve};
-use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Rules, Size, SlotSpec, Spec};
-use lotkeeper_engine::time::{Seconds, Timestamp, Window};
+use lotkeeper_engine::time::{Timestamp, Window};
 use uuid::Uuid;
 
 const LOTS: u64 = 100;
@@ -32,41 +32,6 @@ const STAY_SECONDS: i64 = 3_600;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_750_000_000 + seconds)
-}
-
-fn spec() -> Spec {
-    let slot = |number: u64| SlotSpec {
-        id: SlotId(Uuid::from_u64_pair(2, number)),
-        code: format!("A-{number}").into(),
-        zone: None,
-        size: Size::Standard,
-        features: FeatureSet::default(),
-    };
-    Spec {
-        id: LotId(Uuid::from_u128(1)),
-        tenant: "city".into(),
-        code: "L1".into(),
-        name: "Market Street".into(),
-        kind: Kind::Bayed,
-        capacity: u32::try_from(SLOTS_PER_LOT).expect("it is 100"),
-        place: Place {
-            time_zone: "Europe/Berlin".into(),
-            currency: "EUR".into(),
-            city: None,
-            position: None,
-        },
-        zones: Vec::new(),
-        features: Vec::new(),
-        slots: (0..SLOTS_PER_LOT).map(slot).collect(),
-        rules: Rules {
-            hold: Seconds(600),
-            hold_lead: Seconds(1_800),
-            no_show: Seconds(1_800),
-            silence: Seconds(86_400),
-            skew: Seconds(60),
-        },
-        created_at: at(0),
-    }
 }
 
 struct Town {
@@ -89,7 +54,8 @@ type Part = fn(Taken) -> Duration;
 
 impl Town {
     fn new() -> Self {
-        let spec = Arc::new(spec());
+        let slots = usize::try_from(SLOTS_PER_LOT).expect("it is 100");
+        let spec = Arc::new(lot_spec("L1", slots));
         let lot = |_| (Lot::new(Arc::clone(&spec)), Ledger::new(Arc::clone(&spec)));
         let lots = (0..LOTS).map(lot).collect();
         let elsewhere = vec![1; BYTES_BETWEEN];

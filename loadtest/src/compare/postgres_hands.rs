@@ -37,14 +37,47 @@ const SCAN_ALL: &str = "with told as (select * from unnest($1::int[], $2::boolea
         returning slots.id, slots.occupied, slots.observed_us) \
     insert into events (slot, occupied, observed_us) select id, occupied, observed_us from changed";
 
-/// Books on one connection.
+/// One connection that writes transactions in one way.
 #[derive(Debug)]
-pub struct Booker {
+struct Desk {
     client: Client,
     way: Way,
     lock: Statement,
-    book: Statement,
+    change: Statement,
     call: Statement,
+}
+
+impl Desk {
+    /// With its statements prepared: what changes a locked slot, and the call that does all of it.
+    async fn new(client: Client, way: Way, change: &str, call: &str) -> Result<Self, Error> {
+        Ok(Self {
+            lock: client.prepare(LOCK).await?,
+            change: client.prepare(change).await?,
+            call: client.prepare(call).await?,
+            client,
+            way,
+        })
+    }
+
+    /// One transaction: what changed.
+    async fn write(&self, slot: i32, told: Told<'_>) -> Result<Turn, String> {
+        let statements = (&self.lock, &self.change);
+        let changed = match self.way {
+            Way::Stepwise => stepwise(&self.client, statements, &[&slot], told).await,
+            Way::Pipelined => transaction(&self.client, statements, &[&slot], told).await,
+            Way::Function => {
+                let row = self.client.query_one(&self.call, told).await;
+                row.map(|row| row.get::<_, i64>(0).cast_unsigned())
+            }
+        };
+        changed.map_err(|error| error.to_string()).map(|changed| turn(changed, 1))
+    }
+}
+
+/// Books on one connection.
+#[derive(Debug)]
+pub struct Booker {
+    desk: Desk,
     wishes: Wishes,
 }
 
@@ -56,14 +89,8 @@ impl Booker {
         number: usize,
         context: &Context,
     ) -> Result<Self, CompareError> {
-        Ok(Self {
-            lock: client.prepare(LOCK).await?,
-            book: client.prepare(BOOK).await?,
-            call: client.prepare("select book($1, $2, $3, $4)").await?,
-            client,
-            way,
-            wishes: context.wishes(number),
-        })
+        let desk = Desk::new(client, way, BOOK, "select book($1, $2, $3, $4)").await?;
+        Ok(Self { desk, wishes: context.wishes(number) })
     }
 }
 
@@ -71,34 +98,14 @@ impl Hand for Booker {
     async fn turn(&mut self) -> Result<Turn, String> {
         let Wish { id, slot, from_us, to_us } = self.wishes.next();
         let (slot, from_us, to_us) = (id_of(slot), from_us.cast_signed(), to_us.cast_signed());
-        let granted = match self.way {
-            Way::Stepwise => {
-                let statements = (&self.lock, &self.book);
-                let told: Told<'_> = &[&id, &slot, &from_us, &to_us];
-                stepwise(&self.client, statements, &[&slot], told).await
-            }
-            Way::Pipelined => {
-                let statements = (&self.lock, &self.book);
-                let told: Told<'_> = &[&id, &slot, &from_us, &to_us];
-                transaction(&self.client, statements, &[&slot], told).await
-            }
-            Way::Function => {
-                let row = self.client.query_one(&self.call, &[&id, &slot, &from_us, &to_us]).await;
-                row.map(|row| row.get::<_, i64>(0).cast_unsigned())
-            }
-        };
-        granted.map_err(|error| error.to_string()).map(|granted| turn(granted, 1))
+        self.desk.write(slot, &[&id, &slot, &from_us, &to_us]).await
     }
 }
 
 /// Plays the sensors of some slots on one connection.
 #[derive(Debug)]
 pub struct Scanner {
-    client: Client,
-    way: Way,
-    lock: Statement,
-    scan: Statement,
-    call: Statement,
+    desk: Desk,
     rounds: Rounds,
 }
 
@@ -110,14 +117,8 @@ impl Scanner {
         number: usize,
         context: &Context,
     ) -> Result<Self, CompareError> {
-        Ok(Self {
-            lock: client.prepare(LOCK).await?,
-            scan: client.prepare(SCAN).await?,
-            call: client.prepare("select scan($1, $2, $3)").await?,
-            client,
-            way,
-            rounds: context.rounds(number),
-        })
+        let desk = Desk::new(client, way, SCAN, "select scan($1, $2, $3)").await?;
+        Ok(Self { desk, rounds: context.rounds(number) })
     }
 }
 
@@ -125,24 +126,7 @@ impl Hand for Scanner {
     async fn turn(&mut self) -> Result<Turn, String> {
         let reading = self.rounds.next();
         let (slot, observed_us) = (id_of(reading.slot), reading.observed_us.cast_signed());
-        let changed = match self.way {
-            Way::Stepwise => {
-                let statements = (&self.lock, &self.scan);
-                let told: Told<'_> = &[&slot, &reading.occupied, &observed_us];
-                stepwise(&self.client, statements, &[&slot], told).await
-            }
-            Way::Pipelined => {
-                let statements = (&self.lock, &self.scan);
-                let told: Told<'_> = &[&slot, &reading.occupied, &observed_us];
-                transaction(&self.client, statements, &[&slot], told).await
-            }
-            Way::Function => {
-                let told: Told<'_> = &[&slot, &reading.occupied, &observed_us];
-                let row = self.client.query_one(&self.call, told).await;
-                row.map(|row| row.get::<_, i64>(0).cast_unsigned())
-            }
-        };
-        changed.map_err(|error| error.to_string()).map(|changed| turn(changed, 1))
+        self.desk.write(slot, &[&slot, &reading.occupied, &observed_us]).await
     }
 }
 

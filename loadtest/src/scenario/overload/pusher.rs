@@ -55,6 +55,22 @@ pub struct Pushed {
     pub next_wish: u64,
 }
 
+impl Pushed {
+    /// Nothing yet.
+    fn new(first_wish: u64) -> Self {
+        Self {
+            answers: Vec::new(),
+            promises: Vec::new(),
+            unsure: Vec::new(),
+            errors: BTreeMap::new(),
+            attempts: 0,
+            given_up: 0,
+            hints: Check::new(REFUSALS_SAY_WHEN, "refusals"),
+            next_wish: first_wish,
+        }
+    }
+}
+
 /// One wish: different from every other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wish {
@@ -67,16 +83,7 @@ struct Wish {
 impl Pusher {
     /// Books through all stretches.
     pub async fn run(mut self, mut turns: Turns) -> Pushed {
-        let mut pushed = Pushed {
-            answers: Vec::new(),
-            promises: Vec::new(),
-            unsure: Vec::new(),
-            errors: BTreeMap::new(),
-            attempts: 0,
-            given_up: 0,
-            hints: Check::new(REFUSALS_SAY_WHEN, "refusals"),
-            next_wish: self.first_wish,
-        };
+        let mut pushed = Pushed::new(self.first_wish);
         let (alarm, mut failures) = (Alarm::new(self.clock), 0);
         while failures < FAILURES_MAX {
             let now_us = self.clock.now_us();
@@ -208,19 +215,7 @@ mod tests {
 
     #[test]
     fn refusals_are_answers_and_need_a_hint() {
-        let (pusher, mut pushed) = (
-            pusher(0),
-            Pushed {
-                answers: Vec::new(),
-                promises: Vec::new(),
-                unsure: Vec::new(),
-                errors: BTreeMap::new(),
-                attempts: 0,
-                given_up: 0,
-                hints: Check::new(REFUSALS_SAY_WHEN, "refusals"),
-                next_wish: 0,
-            },
-        );
+        let (pusher, mut pushed) = (pusher(0), Pushed::new(0));
         let wish = pusher.wish(0);
         for (status, retry_after_seconds, code) in [
             (503, Some(1), "overloaded"),
