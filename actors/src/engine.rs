@@ -11,7 +11,7 @@ use lotkeeper_storage::{Claim, ClaimKey, JournalError, Maintenance, PersonKind, 
 use parking_lot::Mutex;
 use ractor::ActorRef;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::claims::Claims;
@@ -21,6 +21,7 @@ use crate::error::{CommandError, NotReady};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::restarts::Restarts;
 use crate::submission::{Submission, Work};
 use crate::supervisor::SupervisorMessage;
 
@@ -57,7 +58,7 @@ pub(crate) struct Shared {
     pub vault: Arc<dyn Vault>,
     pub next_key: AtomicU32,
     /// Counts actor restarts: a sender whose message died waits for the next one.
-    pub restarts: watch::Sender<u64>,
+    pub restarts: Restarts,
     pub seq: AtomicU64,
     pub failed: AtomicBool,
     pub stopping: AtomicBool,
@@ -109,12 +110,18 @@ impl Shared {
         }
     }
 
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.restarts.announce();
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
 
     pub fn set_failed(&self) {
         self.failed.store(true, Ordering::Release);
+        self.restarts.announce();
     }
 
     pub fn set_seq(&self, seq: u64) {
@@ -243,10 +250,19 @@ impl Engine {
         }
     }
 
+    /// Ends all actors and tasks at once, as a process that is killed; what was in flight gets no answer and
+    /// the journal is not told. For simulation: threads of the journal would go on.
+    pub async fn abandon(&self) {
+        self.shared.stop();
+        self.running.tasks.iter().for_each(JoinHandle::abort);
+        let supervisor = &self.running.supervisor;
+        let _gone_already = supervisor.kill_and_wait(None).await;
+    }
+
     /// Ends the engine in order: admission, what is in flight, the journal, the actors. What is still in
     /// flight after `patience` gets no answer, but what was answered stays.
     pub async fn shutdown(&self, patience: Duration) {
-        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.stop();
         let all = u32::try_from(self.shared.options.permits_records).unwrap_or(u32::MAX);
         let drained = self.shared.admission.acquire_many(all);
         if tokio::time::timeout(patience, drained).await.is_err() {

@@ -11,12 +11,12 @@ use lotkeeper_engine::lot::{self, Command, Outcome, Rejection};
 use lotkeeper_engine::spec::Spec;
 use lotkeeper_storage::{Claim, Event};
 use smallvec::smallvec;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::claims::{Begun, Remembered};
 use crate::directory::LotHandle;
 use crate::engine::{Engine, Shared};
-use crate::error::CommandError;
+use crate::error::{CommandError, NotReady};
 use crate::lot::LotMessage;
 use crate::reply::{Done, ReadingBatch, ReadingTicket, ReadingsDone, Refused, SlotReading};
 use crate::slot::SlotMessage;
@@ -72,8 +72,8 @@ impl Engine {
     ) -> Result<impl Future<Output = Result<Done, CommandError>> + Send + use<>, CommandError> {
         let engine = self.clone();
         let lot = lot.clone();
-        // Subscribed before the send: a restart in between is not missed.
-        let mut restarts = self.shared.restarts.subscribe();
+        // Looked at before the send: a restart in between is not missed.
+        let mut restarts = self.shared.restarts.count();
         let mut sent = engine.send(&lot, &command, claim)?;
         Ok(async move {
             loop {
@@ -85,7 +85,7 @@ impl Engine {
                         }
                     }
                 }
-                actor_is_back(&engine.shared, &mut restarts).await?;
+                restarts = actor_is_back(&engine.shared, restarts).await?;
                 sent = engine.send(&lot, &command, claim)?;
             }
         })
@@ -158,7 +158,7 @@ impl Engine {
     {
         let shared = Arc::clone(&self.shared);
         let lot = lot.clone();
-        let mut restarts = shared.restarts.subscribe();
+        let mut restarts = shared.restarts.count();
         let permit = shared.admit(readings.len())?;
         let (mut batch, mut answered) = ReadingBatch::new(readings.len() + 1, Some(permit));
         send_readings(&lot, &batch, (0..).zip(&readings));
@@ -175,7 +175,7 @@ impl Engine {
                     total.lot_seq = total.lot_seq.max(lot.0.view.read().lot_seq);
                     return Ok(total);
                 }
-                actor_is_back(&shared, &mut restarts).await?;
+                restarts = actor_is_back(&shared, restarts).await?;
                 let permits = shared.permits(round.lost.len());
                 let permit = Arc::clone(&shared.admission).acquire_many_owned(permits).await.ok();
                 (batch, answered) = ReadingBatch::new(round.lost.len() + 1, permit);
@@ -216,14 +216,14 @@ fn add(total: &mut ReadingsDone, round: ReadingsDone) {
 }
 
 /// Waits for the next restart of any actor. Nothing restarts when the journal failed or the engine ends.
-async fn actor_is_back(
-    shared: &Arc<Shared>,
-    restarts: &mut watch::Receiver<u64>,
-) -> Result<(), CommandError> {
-    match shared.ready() {
-        Err(crate::error::NotReady::JournalFailed) => return Err(CommandError::OutcomeUnknown),
-        Err(crate::error::NotReady::ShuttingDown) => return Err(CommandError::ShuttingDown),
-        Err(crate::error::NotReady::StorageFull) | Ok(()) => {}
-    }
-    restarts.changed().await.map_err(|_| CommandError::ShuttingDown)
+async fn actor_is_back(shared: &Arc<Shared>, seen: u64) -> Result<u64, CommandError> {
+    let ends = || match shared.ready() {
+        Err(NotReady::JournalFailed) => Err(CommandError::OutcomeUnknown),
+        Err(NotReady::ShuttingDown) => Err(CommandError::ShuttingDown),
+        Err(NotReady::StorageFull) | Ok(()) => Ok(()),
+    };
+    ends()?;
+    let restarts = shared.restarts.after(seen).await;
+    ends()?;
+    Ok(restarts)
 }

@@ -92,7 +92,7 @@ impl Publisher {
         }
     }
 
-    fn publish(&mut self, commit: Commit) {
+    pub fn publish(&mut self, commit: Commit) {
         for (position, record) in commit.records.iter().enumerate() {
             match self.apply(record) {
                 Ok(Some(outcome)) => self.outcomes.push_back((position, outcome)),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel;
+use crossbeam::channel::{self, Receiver};
 use lotkeeper_engine::ids::LotKey;
 use lotkeeper_engine::limits::READINGS_PER_BATCH_MAX;
 use lotkeeper_storage::{Journal, Record, Recovery};
 use parking_lot::Mutex;
 use ractor::ActorRef;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Running, Shared};
@@ -20,14 +20,24 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::options::{Options, RESERVE_RECORDS};
 use crate::publisher::Publisher;
+use crate::pump::Pump;
 use crate::submission::Commit;
 use crate::supervisor::{Supervisor, SupervisorMessage};
 use crate::writer::Writer;
 
 /// Commits between writer and publisher: one being published, one waiting, so the disk never idles.
-const COMMITS_AHEAD_MAX: usize = 2;
+pub(crate) const COMMITS_AHEAD_MAX: usize = 2;
 /// Places in the queue for snapshots and the stop.
 const OWN_PLACES: usize = 64;
+
+/// A started engine whose journal nobody drives yet.
+struct Parts {
+    shared: Arc<Shared>,
+    supervisor: ActorRef<SupervisorMessage>,
+    writer: Writer,
+    publisher: Publisher,
+    commits: Receiver<Commit>,
+}
 
 impl Engine {
     /// Rebuilds the durable view and starts everything. Within a tokio runtime.
@@ -41,65 +51,103 @@ impl Engine {
         options: Options,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
-        // A batch larger than all permits is in flight alone.
-        let in_flight_max = options.permits_records.max(READINGS_PER_BATCH_MAX);
-        let places = in_flight_max + RESERVE_RECORDS + OWN_PLACES;
-        let (writer_tx, writer_rx) = channel::bounded(places);
-        let shared = Arc::new(Shared {
-            clock: clock.clone(),
-            metrics,
-            epoch: recovery.epoch,
-            listening_since: clock.now(),
-            directory: <_>::default(),
-            claims: <_>::default(),
-            hub: Arc::new(Hub::default()),
-            admission: Arc::new(Semaphore::new(options.permits_records)),
-            reserve: Arc::new(Semaphore::new(RESERVE_RECORDS)),
-            writer: writer_tx.clone(),
-            reader: journal.reader(),
-            vault: journal.vault(),
-            next_key: AtomicU32::new(0),
-            restarts: watch::Sender::new(0),
-            seq: AtomicU64::new(0),
-            failed: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
-            storage_full: AtomicBool::new(false),
-            options,
-        });
-        let (supervisor, _) = ractor::Actor::spawn(None, Supervisor, Arc::clone(&shared))
-            .await
-            .map_err(|error| spawn_error("supervisor", &error))?;
-        let mut publisher = Publisher::new(Arc::clone(&shared), supervisor.clone(), writer_tx);
-        let last_seq = recover(&mut publisher, recovery)?;
-        shared.set_seq(last_seq);
-        let lot_seqs = publisher.lot_seqs();
-        let lots = u32::try_from(lot_seqs.len()).unwrap_or(u32::MAX);
-        shared.next_key.store(lots, std::sync::atomic::Ordering::Release);
-        launch_all(&publisher, &supervisor).await?;
-
-        let (commit_tx, commit_rx) = channel::bounded::<Commit>(COMMITS_AHEAD_MAX);
-        let writer = Writer {
-            journal,
-            shared: Arc::clone(&shared),
-            inbox: writer_rx,
-            publisher: commit_tx,
-            seq: last_seq,
-            lot_seqs,
-            commit_records_max: shared.options.commit_records_max,
-            maintained_at: Instant::now(),
-        };
+        let parts = assemble(journal, recovery, clock, options, metrics).await?;
+        let Parts { shared, supervisor, writer, publisher, commits } = parts;
         let threads = vec![
             thread("journal-writer", move || writer.run())?,
-            thread("publisher", move || publisher.run(&commit_rx))?,
+            thread("publisher", move || publisher.run(&commits))?,
         ];
+        Ok(Self::running(shared, supervisor, threads))
+    }
+
+    /// As [`Engine::start`], without threads: the journal moves when the [`Pump`] does. For simulation.
+    ///
+    /// # Errors
+    /// A damaged log, or an actor that cannot be started.
+    pub async fn start_by_hand(
+        journal: Box<dyn Journal>,
+        recovery: Recovery,
+        clock: Clock,
+        options: Options,
+        metrics: Metrics,
+    ) -> Result<(Self, Pump), StartError> {
+        let parts = assemble(journal, recovery, clock, options, metrics).await?;
+        let Parts { shared, supervisor, writer, publisher, commits } = parts;
+        let pump = Pump::new(writer, publisher, commits);
+        Ok((Self::running(shared, supervisor, Vec::new()), pump))
+    }
+
+    fn running(
+        shared: Arc<Shared>,
+        supervisor: ActorRef<SupervisorMessage>,
+        threads: Vec<std::thread::JoinHandle<()>>,
+    ) -> Self {
         let mut tasks = vec![tokio::spawn(Arc::clone(&shared.hub).run())];
         if let Some(every) = shared.options.tick_ms {
             let every = Duration::from_millis(every);
             tasks.push(tokio::spawn(crate::ticker::run(Arc::clone(&shared), every)));
         }
         let running = Arc::new(Running { supervisor, tasks, threads: Mutex::new(threads) });
-        Ok(Self { shared, running })
+        Self { shared, running }
     }
+}
+
+/// Everything but who drives the journal.
+async fn assemble(
+    journal: Box<dyn Journal>,
+    recovery: Recovery,
+    clock: Clock,
+    options: Options,
+    metrics: Metrics,
+) -> Result<Parts, StartError> {
+    // A batch larger than all permits is in flight alone.
+    let in_flight_max = options.permits_records.max(READINGS_PER_BATCH_MAX);
+    let places = in_flight_max + RESERVE_RECORDS + OWN_PLACES;
+    let (writer_tx, writer_rx) = channel::bounded(places);
+    let shared = Arc::new(Shared {
+        clock: clock.clone(),
+        metrics,
+        epoch: recovery.epoch,
+        listening_since: clock.now(),
+        directory: <_>::default(),
+        claims: <_>::default(),
+        hub: Arc::new(Hub::default()),
+        admission: Arc::new(Semaphore::new(options.permits_records)),
+        reserve: Arc::new(Semaphore::new(RESERVE_RECORDS)),
+        writer: writer_tx.clone(),
+        reader: journal.reader(),
+        vault: journal.vault(),
+        next_key: AtomicU32::new(0),
+        restarts: <_>::default(),
+        seq: AtomicU64::new(0),
+        failed: AtomicBool::new(false),
+        stopping: AtomicBool::new(false),
+        storage_full: AtomicBool::new(false),
+        options,
+    });
+    let (supervisor, _) = ractor::Actor::spawn(None, Supervisor, Arc::clone(&shared))
+        .await
+        .map_err(|error| spawn_error("supervisor", &error))?;
+    let mut publisher = Publisher::new(Arc::clone(&shared), supervisor.clone(), writer_tx);
+    let last_seq = recover(&mut publisher, recovery)?;
+    shared.set_seq(last_seq);
+    let lot_seqs = publisher.lot_seqs();
+    let lots = u32::try_from(lot_seqs.len()).unwrap_or(u32::MAX);
+    shared.next_key.store(lots, std::sync::atomic::Ordering::Release);
+    launch_all(&publisher, &supervisor).await?;
+
+    let (publish, commits) = channel::bounded::<Commit>(COMMITS_AHEAD_MAX);
+    let writer = Writer {
+        journal,
+        shared: Arc::clone(&shared),
+        inbox: writer_rx,
+        publisher: publish,
+        seq: last_seq,
+        lot_seqs,
+        commit_records_max: shared.options.commit_records_max,
+        maintained_at: Instant::now(),
+    };
+    Ok(Parts { shared, supervisor, writer, publisher, commits })
 }
 
 /// Puts snapshots and tail into the view through the publisher's own door; returns the last sequence.

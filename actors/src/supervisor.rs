@@ -106,7 +106,7 @@ impl SupervisorState {
             }
         };
         self.children.insert(id, child);
-        self.shared.restarts.send_modify(|restarts| *restarts += 1);
+        self.shared.restarts.announce();
         Ok(())
     }
 
@@ -132,7 +132,9 @@ impl SupervisorState {
         );
         let (shared, myself) = (Arc::clone(&self.shared), myself.clone());
         tokio::spawn(async move {
-            tokio::time::sleep(delay).await;
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
             let Ok(permit) = Arc::clone(&shared.reserve).acquire_owned().await else { return };
             let (port, passed) = oneshot::channel();
             let reply = Reply::Barrier(port, Some(permit));

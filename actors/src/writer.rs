@@ -56,8 +56,22 @@ impl Writer {
                     let _nobody_waits = stopped.send(());
                     return;
                 }
-                Err(error) => return self.fail(&error),
+                Err(error) => return turn_away(&self.fail(&error)),
             }
+        }
+    }
+
+    /// One commit of what waits, if anything does: the same step without the thread. After a failed one
+    /// what is left is the queue of those who still come.
+    pub fn step_by_hand(mut self) -> Result<Self, Receiver<Work>> {
+        let first = self.inbox.try_recv().ok();
+        match self.step(first) {
+            Ok(Step::Continue) => Ok(self),
+            Ok(Step::Stop(stopped)) => {
+                let _nobody_waits = stopped.send(());
+                Ok(self)
+            }
+            Err(error) => Err(self.fail(&error)),
         }
     }
 
@@ -144,30 +158,39 @@ impl Writer {
     }
 
     /// Answers everybody who waits, then ends the process: whether the last commit is on the disk is
-    /// unknown, and only a restart can find out.
-    fn fail(mut self, error: &JournalError) {
+    /// unknown, and only a restart can find out. A test's callback returns: there may be more who come.
+    fn fail(mut self, error: &JournalError) -> Receiver<Work> {
         self.shared.set_failed();
         let cause = error.to_string();
         tracing::error!(cause, "journal commit failed");
         self.journal.mark_failed(&cause);
         // sled's Drop would flush again; leaking it is the point.
         std::mem::forget(self.journal);
-        while let Ok(work) = self.inbox.try_recv() {
-            if let Work::Submit(submission) = work {
-                submission.reply.outcome_unknown();
+        turn_away_present(&self.inbox);
+        (self.shared.options.on_fatal)(&cause);
+        self.inbox
+    }
+}
+
+/// Tells everybody who comes, until somebody stops it, that nobody knows.
+fn turn_away(inbox: &Receiver<Work>) {
+    while let Ok(work) = inbox.recv() {
+        match work {
+            Work::Submit(submission) => submission.reply.outcome_unknown(),
+            Work::Snapshot(_) => {}
+            Work::Stop(stopped) => {
+                let _nobody_waits = stopped.send(());
+                return;
             }
         }
-        (self.shared.options.on_fatal)(&cause);
-        // A test's callback returns: whoever still arrives is told too.
-        while let Ok(work) = self.inbox.recv() {
-            match work {
-                Work::Submit(submission) => submission.reply.outcome_unknown(),
-                Work::Snapshot(_) => {}
-                Work::Stop(stopped) => {
-                    let _nobody_waits = stopped.send(());
-                    return;
-                }
-            }
+    }
+}
+
+/// As [`turn_away`], for those who are there.
+pub(crate) fn turn_away_present(inbox: &Receiver<Work>) {
+    while let Ok(work) = inbox.try_recv() {
+        if let Work::Submit(submission) = work {
+            submission.reply.outcome_unknown();
         }
     }
 }

@@ -1,0 +1,159 @@
+//! Answers, views and the log held against each other.
+
+use std::collections::BTreeSet;
+
+use lotkeeper_engine::lot;
+use lotkeeper_storage::{ClaimOutcome, Event};
+
+use super::Crew;
+use super::callers::{Answer, Letter, Request};
+
+/// Records read at once.
+const PAGE: usize = 131;
+
+impl Crew {
+    /// What was answered is shown, now and after every start.
+    pub(super) fn promise(&mut self, number: usize, lot_seq: u64) -> Result<(), String> {
+        let shown = self.process.lots[number].view().lot_seq;
+        if shown < lot_seq {
+            return Err(format!("L{number} answered {lot_seq} and shows {shown}"));
+        }
+        self.promised_seq[number] = self.promised_seq[number].max(lot_seq);
+        Ok(())
+    }
+
+    pub(super) fn audit_answer(
+        &mut self,
+        request: &Request,
+        lot_seq: u64,
+        what: &ClaimOutcome,
+    ) -> Result<(), String> {
+        self.promise(request.lot, lot_seq)?;
+        let ClaimOutcome::Reservation(told) = what else { return Ok(()) };
+        let view = self.process.lots[request.lot].view();
+        match view.lot.reservation(told.id) {
+            // It may have moved on since, never back.
+            Some(shown) if shown.version >= told.version => Ok(()),
+            other => Err(format!("{told:?} was answered, {other:?} is shown")),
+        }
+    }
+
+    /// The first answer under a key is the answer.
+    pub(super) fn remember(&mut self, request: Request, answer: Answer) -> Result<(), String> {
+        let Answer::Done { lot_seq, answer: what, repeated } = &answer else { return Ok(()) };
+        if let Some((_, Answer::Done { lot_seq: first_seq, answer: first, .. })) =
+            self.kept.get(&request.key)
+        {
+            // What changed nothing has no record to keep its key, and is decided afresh.
+            if *repeated && (first_seq, first) != (lot_seq, what) {
+                return Err(format!("{request:?} was answered {first:?}, now {what:?}"));
+            }
+            return Ok(());
+        }
+        self.kept.insert(request.key, (request, answer));
+        Ok(())
+    }
+
+    /// The log has everything once, in order, and says what is shown.
+    pub(super) fn audit_log(&mut self) -> Result<(), String> {
+        let reader = self.process.engine.reader();
+        self.log.clear();
+        let durable = self.process.engine.seq();
+        loop {
+            let after = self.log.last().map_or(0, |record| record.seq);
+            let page = reader.after(after, PAGE).map_err(|error| error.to_string())?;
+            let taken = page.records.into_iter().filter(|record| record.seq <= durable);
+            let before = self.log.len();
+            self.log.extend(taken);
+            if self.log.len() == before {
+                break;
+            }
+        }
+        let mut lot_seqs = vec![0; self.process.lots.len()];
+        let mut made = BTreeSet::new();
+        let mut keys = BTreeSet::new();
+        for (seq, record) in (1..).zip(&self.log) {
+            let lot_seq = &mut lot_seqs[record.lot.0 as usize];
+            *lot_seq += 1;
+            if record.seq != seq || record.lot_seq != *lot_seq {
+                return Err(format!("record {seq} ({lot_seq} of its lot) is {record:?}"));
+            }
+            if let Event::Lot(lot::Event::Reserved(reserved)) = &record.event
+                && !made.insert(reserved.id)
+            {
+                return Err(format!("{} was made twice", reserved.id));
+            }
+            if let Some(claim) = record.claim
+                && !keys.insert(claim.key)
+            {
+                return Err(format!("{:?} took effect twice: {record:?}", claim.key));
+            }
+        }
+        self.trace.value(self.log.len() as u64);
+        self.tally.count("audit.log");
+        self.audit_views()
+    }
+
+    fn audit_views(&self) -> Result<(), String> {
+        for (number, replayed) in self.replayed().iter().enumerate() {
+            let shown = self.process.lots[number].view();
+            if let Some(broken) = shown.broken().into_iter().chain(replayed.broken()).next() {
+                return Err(format!("L{number}: {broken}"));
+            }
+            let same = shown.lot == replayed.ledger
+                && shown.slots.iter().eq(&replayed.slots)
+                && shown.counts == replayed.counts
+                && shown.lot_seq == replayed.lot_seq;
+            if !same {
+                return Err(format!("L{number} shows otherwise than its log: {shown:?}, {replayed:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// After all that, every actor lives, every permit is back, and every key has its first answer.
+    pub(super) async fn audit_alive(&mut self) -> Result<(), String> {
+        for number in 0..self.desk.lots {
+            let readings = self.desk.readings(&mut self.dice, self.clock.now());
+            let readings: Vec<_> = readings.into_iter().take(self.permits).collect();
+            let lot = self.process.lots[number].clone();
+            self.mailbox.readings(&self.process.engine, (number, &lot), readings);
+            self.settle().await;
+            match self.mailbox.take() {
+                Some(Letter::Readings(_, _, Ok(done))) => self.promise(number, done.lot_seq)?,
+                other => return Err(format!("L{number} takes no readings any more: {other:?}")),
+            }
+        }
+        let kept: Vec<(Request, Answer)> = self.kept.values().rev().take(20).cloned().collect();
+        for (request, first) in kept {
+            let lot = self.process.lots[request.lot].clone();
+            self.mailbox.command(&self.process.engine, &lot, request.clone());
+            self.settle().await;
+            match (self.mailbox.take(), first) {
+                (
+                    Some(Letter::Command(_, Answer::Done { lot_seq, answer, repeated: true })),
+                    Answer::Done { lot_seq: first_seq, answer: first, .. },
+                ) if (lot_seq, &answer) == (first_seq, &first) => self.tally.count("answer.again"),
+                // Without a record of its own it is decided afresh.
+                (Some(Letter::Command(_, answer)), _) if !was_recorded(&self.log, &request) => {
+                    self.count_afresh(&answer);
+                }
+                (other, first) => {
+                    return Err(format!("{request:?} was answered {first:?}, at last {other:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count_afresh(&mut self, answer: &Answer) {
+        self.tally.count(match answer {
+            Answer::Done { .. } => "answer.afresh",
+            Answer::Refused(_) | Answer::Unknown => "answer.afresh_refused",
+        });
+    }
+}
+
+fn was_recorded(log: &[lotkeeper_storage::Record], request: &Request) -> bool {
+    log.iter().any(|it| it.claim.is_some_and(|claim| claim.key.0 == u128::from(request.key)))
+}
