@@ -31,6 +31,10 @@ load *options:
     cargo build --release --workspace
     target/release/lotkeeper-load {{ options }}
 
+# Engine and journal simulated from a seed; `just simulate 42 --tier actors --steps 100000`.
+simulate seed *options:
+    cargo run --release -p lotkeeper-simulation -- --seed {{ seed }} {{ options }}
+
 # Benches, with figures.
 bench:
     cargo bench -p lotkeeper-benches

@@ -87,12 +87,14 @@ pub struct Found {
 }
 
 /// Lines shown of what led to a violation.
-const LINES_SHOWN: usize = 60;
+const LINES_SHOWN: usize = 40;
+/// And so much of each; the whole is in the replay.
+const LINE_CHARS_SHOWN: usize = 240;
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in &self.lines {
-            writeln!(f, "{line}")?;
+            writeln!(f, "{}", line.chars().take(LINE_CHARS_SHOWN).collect::<String>())?;
         }
         let Self { tier, seed, episode, step, what, .. } = self;
         let tier = tier.to_possible_value();

@@ -30,8 +30,8 @@ fn a_run_of_the_actors_finds_nothing_and_reaches_everything() {
 
 /// With time that stands still unless everybody waits for it.
 fn digest(seed: u64, number: u64) -> u64 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true);
-    let runtime = { runtime }.build().expect("a runtime");
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
     let ran = runtime.block_on(crew::run(Setup { seed, number, steps: 1_000, lines: false }));
     ran.unwrap_or_else(|violation| panic!("seed={seed}: {violation}")).trace.digest()
 }

@@ -85,5 +85,8 @@ fn a_view_that_knows_more_than_the_log_is_found() {
 fn a_disk_that_lies_unseen_is_found_and_the_line_to_run_it_again_is_given() {
     let text = found(Plant::HiddenLie);
     assert!(text.contains("records were acknowledged, the start ends at"), "{text}");
-    assert!(text.contains("again: lotkeeper-simulate --tier engine --seed 20261121 --episode "), "{text}");
+    assert!(
+        text.contains("again: lotkeeper-simulate --tier engine --seed 20261121 --episode "),
+        "{text}"
+    );
 }

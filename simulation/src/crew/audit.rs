@@ -105,7 +105,9 @@ impl Crew {
                 && shown.counts == replayed.counts
                 && shown.lot_seq == replayed.lot_seq;
             if !same {
-                return Err(format!("L{number} shows otherwise than its log: {shown:?}, {replayed:?}"));
+                return Err(format!(
+                    "L{number} shows otherwise than its log: {shown:?}, {replayed:?}"
+                ));
             }
         }
         Ok(())

@@ -36,7 +36,8 @@ impl Crew {
                 .filter_map(|(at, slot)| slot.map(|slot| (at, slot)))
                 .map(|(at, mut slot)| {
                     slot.code = format!("A-{at}").into();
-                    slot.id.0 = uuid::Uuid::from_u128(u128::from(at) + 1_000 * (1 + number as u128));
+                    slot.id.0 =
+                        uuid::Uuid::from_u128(u128::from(at) + 1_000 * (1 + number as u128));
                     slot
                 })
                 .collect();
@@ -109,8 +110,9 @@ impl Crew {
 
     fn kill(&mut self) {
         let number = self.dice.index(self.desk.lots);
-        let slot = (!self.dice.one_in(3))
-            .then(|| SlotIndex(u16::try_from(self.dice.below(self.desk.slots)).unwrap_or_default()));
+        let slot = (!self.dice.one_in(3)).then(|| {
+            SlotIndex(u16::try_from(self.dice.below(self.desk.slots)).unwrap_or_default())
+        });
         self.trace.note(|| format!("L{number} {slot:?} is killed"));
         self.process.engine.kill(&self.process.lots[number], slot);
     }
@@ -130,10 +132,14 @@ impl Crew {
                     self.remember(request, answer)?;
                 }
                 Letter::Readings(number, sent, Ok(done)) => {
-                    let told = u64::from(done.accepted + done.unchanged + done.duplicate + done.late);
+                    let told =
+                        u64::from(done.accepted + done.unchanged + done.duplicate + done.late);
                     let told = told + done.refused.len() as u64;
                     if told != sent.len() as u64 {
-                        return Err(format!("{told} of {} readings were answered: {done:?}", sent.len()));
+                        return Err(format!(
+                            "{told} of {} readings were answered: {done:?}",
+                            sent.len()
+                        ));
                     }
                     self.trace.value(done.lot_seq);
                     self.tally.add("reading.accepted", u64::from(done.accepted));
@@ -164,7 +170,10 @@ impl Crew {
                 CatchUp::Batches(batches) => {
                     for change in batches.iter().flat_map(|batch| &batch.changes) {
                         if change.seq != *read_to + 1 {
-                            return Err(format!("ring of L{number}: {} after {read_to}", change.seq));
+                            return Err(format!(
+                                "ring of L{number}: {} after {read_to}",
+                                change.seq
+                            ));
                         }
                         *read_to = change.seq;
                     }
@@ -206,7 +215,9 @@ impl Crew {
         for (number, lot) in self.process.lots.iter().enumerate() {
             let (shown, promised) = (lot.view().lot_seq, self.promised_seq[number]);
             if shown < promised {
-                return Err(format!("L{number} was answered up to {promised} and is back at {shown}"));
+                return Err(format!(
+                    "L{number} was answered up to {promised} and is back at {shown}"
+                ));
             }
         }
         Ok(())

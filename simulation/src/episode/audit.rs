@@ -59,16 +59,22 @@ impl Episode {
         Ok(())
     }
 
-    /// The log, read as anybody reads it, is what was committed: whole, in order, once.
-    pub(super) fn audit_log(&self) -> Result<(), String> {
+    /// The newest `records_max` of the log, read as anybody reads them, are what was committed: in order, once.
+    pub(super) fn audit_log(&self, records_max: u64) -> Result<(), String> {
         let reader = self.node.reader();
-        let kept = &self.log[usize::try_from(self.first_seq - 1).unwrap_or(usize::MAX)..];
-        let all = read(self.first_seq - 1, &mut |after| reader.after(after, PAGE), |it| it.seq)?;
+        let after = (self.first_seq - 1).max(self.committed_seq.saturating_sub(records_max));
+        let kept = &self.log[usize::try_from(after).unwrap_or(usize::MAX)..];
+        let all = read(after, &mut |after| reader.after(after, PAGE), |it| it.seq)?;
         same(&all, kept.iter(), "the log")?;
         if self.first_seq > 1 {
             match reader.after(0, PAGE) {
                 Err(JournalError::Pruned { first_seq }) if first_seq == self.first_seq => {}
-                other => return Err(format!("what is pruned was read: {:?}", other.map(|it| it.first_seq))),
+                other => {
+                    return Err(format!(
+                        "what is pruned was read: {:?}",
+                        other.map(|it| it.first_seq)
+                    ));
+                }
             }
         }
         for lot in 0..self.expected.len() {
@@ -90,7 +96,8 @@ fn read(
 ) -> Result<Vec<Record>, String> {
     let mut all = Vec::new();
     loop {
-        let records = page(after).map_err(|error| format!("reading after {after}: {error}"))?.records;
+        let records =
+            page(after).map_err(|error| format!("reading after {after}: {error}"))?.records;
         let Some(last) = records.last() else { return Ok(all) };
         after = place(last);
         all.extend(records);

@@ -7,6 +7,9 @@ use super::Episode;
 use crate::model::{LotModel, SensorModel};
 use crate::node::{LotNode, Node, Opened, View};
 
+/// So much of the log is read at every start; all of it is read at the end of an episode.
+const LOG_RECORDS_AT_START: u64 = 1_000;
+
 /// How a process ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Death {
@@ -59,7 +62,7 @@ impl Episode {
         self.trace.value(self.now.micros().unsigned_abs());
         self.trace.value(opened.last_seq);
         self.audit_all()?;
-        self.audit_log()
+        self.audit_log(LOG_RECORDS_AT_START)
     }
 
     /// The last records that a start may find: the auditor knows the disk, the engine does not.
@@ -86,7 +89,11 @@ impl Episode {
         let report = &opened.report;
         self.trace.note(|| format!("starts at {wall} with record {last_seq}: {report:?}"));
         self.tally.add("start.discarded_frames", opened.report.discarded_frames);
-        self.tally.count(if opened.snapshots > 0 { "start.from_snapshots" } else { "start.from_log" });
+        self.tally.count(if opened.snapshots > 0 {
+            "start.from_snapshots"
+        } else {
+            "start.from_log"
+        });
         Ok(opened)
     }
 

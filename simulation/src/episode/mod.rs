@@ -216,6 +216,6 @@ impl Episode {
             }
         }
         self.audit_all()?;
-        self.audit_log()
+        self.audit_log(u64::MAX)
     }
 }

@@ -124,7 +124,11 @@ impl Episode {
                     && decision.outcome == prediction.outcome
                     && decision.heartbeat == prediction.heartbeat => {}
             (Err(rejection), Err(expected)) if rejection == expected => {}
-            _ => return Err(format!("L{lot} {index:?} {command:?}: {decided:?}, not {predicted:?}")),
+            _ => {
+                return Err(format!(
+                    "L{lot} {index:?} {command:?}: {decided:?}, not {predicted:?}"
+                ));
+            }
         }
         let Ok(decision) = decided else {
             self.tally.count("reading.in_future");
@@ -248,7 +252,10 @@ impl Episode {
     pub(super) fn publish(&mut self) -> Result<(), String> {
         let Some(published) = self.node.publish() else { return Ok(()) };
         if let Some(answered) = published.answered_seq.filter(|seq| *seq > self.committed_seq) {
-            return Err(format!("record {answered} was answered, {} is durable", self.committed_seq));
+            return Err(format!(
+                "record {answered} was answered, {} is durable",
+                self.committed_seq
+            ));
         }
         let mut moved = vec![Vec::new(); self.expected.len()];
         let mut touched_lots = vec![false; self.expected.len()];
@@ -273,7 +280,11 @@ impl Episode {
         Ok(())
     }
 
-    pub(super) fn follow(&mut self, record: &lotkeeper_storage::Record, moved: &mut Vec<ReservationId>) {
+    pub(super) fn follow(
+        &mut self,
+        record: &lotkeeper_storage::Record,
+        moved: &mut Vec<ReservationId>,
+    ) {
         let expected = &mut self.expected[record.lot.0 as usize];
         match &record.event {
             Event::Lot(event) => {
@@ -324,7 +335,8 @@ impl Episode {
 
     pub(super) fn audit_actor(&self, lot: usize, touched: &[ReservationId]) -> Result<(), String> {
         let Some(actor) = self.node.lots[lot].actor.as_ref() else { return Ok(()) };
-        if let Some(difference) = self.expected[lot].lot.ahead.differs_from(actor.ledger(), touched) {
+        if let Some(difference) = self.expected[lot].lot.ahead.differs_from(actor.ledger(), touched)
+        {
             return Err(format!("L{lot}: {difference}"));
         }
         match invariants::check_lot(actor).first() {

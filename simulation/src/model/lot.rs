@@ -177,7 +177,8 @@ impl LotModel {
         if theirs != active.len() {
             return Some(format!("{theirs} windows are promised, predicted {}", active.len()));
         }
-        let bookings = active.iter().chain(touched).find_map(|id| self.booking_differs(ledger, *id));
+        let bookings =
+            active.iter().chain(touched).find_map(|id| self.booking_differs(ledger, *id));
         let services = || {
             let services = ledger.promises().map(|it| (it.service.clone(), it.version));
             let same = services.eq(self.services.iter().cloned());

@@ -4,8 +4,8 @@
 use lotkeeper_engine::ids::{ReservationId, SlotIndex};
 use lotkeeper_engine::limits;
 use lotkeeper_engine::lot::{
-    Caller, Choice, Command, Count, CountOutcome, Decision, Event, Heartbeat, LotPatch, LotValues, Needs, Outcome,
-    Proof, Rejection, Reserve, Reserved, Service, SlotPatch, SlotValues, State,
+    Caller, Choice, Command, Count, CountOutcome, Decision, Event, Heartbeat, LotPatch, LotValues,
+    Needs, Outcome, Proof, Rejection, Reserve, Reserved, Service, SlotPatch, SlotValues, State,
 };
 use lotkeeper_engine::spec::{FeatureSet, Kind};
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
@@ -46,9 +46,7 @@ impl Prediction {
             (Err(Rejection::Invalid { .. }), Err(Rejection::Invalid { .. })) => true,
             (engine, model) => engine == model,
         };
-        outcome
-            && decision.events.as_slice() == self.events
-            && decision.heartbeat == self.heartbeat
+        outcome && decision.events.as_slice() == self.events && decision.heartbeat == self.heartbeat
     }
 }
 
@@ -89,8 +87,7 @@ pub fn predict(lot: &LotModel, asked: &Asked<'_>) -> Result<Prediction, String> 
             } else {
                 let (outcome, recorded) = lot.gates.judge(*count, observed_at, now, rules);
                 if outcome == CountOutcome::Unchanged && !recorded {
-                    let absolute =
-                        matches!(count, Count::Absolute { .. });
+                    let absolute = matches!(count, Count::Absolute { .. });
                     heartbeat = Some(Heartbeat { observed_at, absolute });
                 }
                 let event = recorded.then_some(Event::Counted { count: *count, observed_at });
@@ -100,9 +97,7 @@ pub fn predict(lot: &LotModel, asked: &Asked<'_>) -> Result<Prediction, String> 
         Command::ChangeSlot { slot, patch, expected_version } => {
             change_slot(lot, *slot, patch, *expected_version)
         }
-        Command::ChangeLot { patch, expected_version } => {
-            change_lot(lot, patch, *expected_version)
-        }
+        Command::ChangeLot { patch, expected_version } => change_lot(lot, patch, *expected_version),
         Command::Tick { listening_since } => {
             let due = lot.gates.silence_due(*listening_since, &lot.spec.rules);
             let counted = lot.spec.kind == Kind::Counted;
@@ -256,7 +251,9 @@ fn judge_choice(
             Err(format!("{chosen:?} is occupied, {open:?} are open and one of them is empty"))
         }
         Some(chosen) => Ok(Ok(chosen)),
-        None if !open.is_empty() => Err(format!("none was promised for {window:?}, open are {open:?}")),
+        None if !open.is_empty() => {
+            Err(format!("none was promised for {window:?}, open are {open:?}"))
+        }
         None if fitting.is_empty() => Ok(Err(Rejection::NoSlotFits)),
         None => Ok(Err(Rejection::NoSlotFree)),
     }
@@ -380,8 +377,7 @@ fn change_slot(
         features,
         added_features: Vec::new(),
     };
-    let same =
-        (values.zone, values.size, values.features) == (old.zone, old.size, old.features);
+    let same = (values.zone, values.size, values.features) == (old.zone, old.size, old.features);
     let mut events = Vec::new();
     if !same {
         events.push(Event::SlotChanged(Box::new(values)));

@@ -127,12 +127,7 @@ impl Node {
         let event = Event::Lot(lot::Event::Created(Arc::new(spec)));
         let lot = self.lot_seqs.len();
         self.lot_seqs.push(0);
-        self.queue.push_back(Submission {
-            lot,
-            at,
-            events: vec![event],
-            waiting: Waiting::Caller,
-        });
+        self.queue.push_back(Submission { lot, at, events: vec![event], waiting: Waiting::Caller });
     }
 
     /// A lot decides; nothing when its actor is dead.
@@ -220,7 +215,10 @@ impl Node {
     ///
     /// # Errors
     /// The journal's. The node must not be used any more.
-    pub fn commit(&mut self, submissions_max: usize) -> Result<Vec<Record>, (Vec<Record>, JournalError)> {
+    pub fn commit(
+        &mut self,
+        submissions_max: usize,
+    ) -> Result<Vec<Record>, (Vec<Record>, JournalError)> {
         let taken = self.queue.len().min(submissions_max);
         let (mut records, mut waiting) = (Vec::new(), Vec::new());
         for submission in self.queue.drain(..taken) {

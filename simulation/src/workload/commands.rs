@@ -99,7 +99,9 @@ impl Callers {
             window: window(dice, now),
             hold: dice.one_in(2).then(|| Seconds(dice.count(0, 1_200))),
             holder: holder(dice),
-            vehicle: dice.one_in(2).then(|| Pseudonym(Uuid::from_u128(0xC000 + u128::from(dice.below(9))))),
+            vehicle: dice
+                .one_in(2)
+                .then(|| Pseudonym(Uuid::from_u128(0xC000 + u128::from(dice.below(9))))),
         }
     }
 
@@ -171,7 +173,11 @@ fn change_slot(dice: &mut Dice, lot: &LotModel, now: Timestamp) -> Command {
     let patch = SlotPatch {
         service,
         zone: dice.one_in(4).then(|| dice.one_in(2).then_some(ZoneIndex(1))),
-        size: if dice.one_in(4) { dice.pick(&[Size::Compact, Size::Standard, Size::Large]) } else { None },
+        size: if dice.one_in(4) {
+            dice.pick(&[Size::Compact, Size::Standard, Size::Large])
+        } else {
+            None
+        },
         features: dice
             .one_in(4)
             .then(|| names[dice.index(4)].iter().map(|name| Box::from(*name)).collect()),

@@ -38,7 +38,9 @@ fn slot_of(dice: &mut Dice, lot: usize, slot: u32) -> SlotSpec {
         id: SlotId(Uuid::from_u128(0xA000 + (lot as u128) * 0x1_0000 + u128::from(slot))),
         code: format!("A-{slot}").into(),
         zone: dice.pick(&[None, Some(ZoneIndex(0)), Some(ZoneIndex(1))]).flatten(),
-        size: dice.pick(&[Size::Compact, Size::Standard, Size::Standard, Size::Large]).unwrap_or_default(),
+        size: dice
+            .pick(&[Size::Compact, Size::Standard, Size::Standard, Size::Large])
+            .unwrap_or_default(),
         features: FeatureSet(dice.below(4)),
     }
 }

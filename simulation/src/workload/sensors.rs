@@ -80,12 +80,14 @@ impl Sensors {
     /// Some sensor speaks, or changes its temper.
     pub fn sense(&mut self, dice: &mut Dice, now: Timestamp) {
         if dice.one_in(200) {
-            self.outage_until = Timestamp::from_micros(now.micros() + dice.between(0, 7_200_000_000));
+            self.outage_until =
+                Timestamp::from_micros(now.micros() + dice.between(0, 7_200_000_000));
         }
         let position = dice.index(self.all.len());
         let Some(sensor) = self.all.get_mut(position) else { return };
         if dice.one_in(40) {
-            sensor.temper = [Temper::Good, Temper::Good, Temper::Flapping, Temper::Dead][dice.index(4)];
+            sensor.temper =
+                [Temper::Good, Temper::Good, Temper::Flapping, Temper::Dead][dice.index(4)];
         }
         let flips = match sensor.temper {
             Temper::Good => dice.one_in(3),
@@ -138,7 +140,8 @@ impl Sensors {
             for sensor in self.all.iter_mut().filter(|sensor| sensor.lot == lot) {
                 sensor.occupied = !sensor.occupied;
                 sensor.sequence += 1;
-                let observed_at = Timestamp::from_micros(now.micros() + i64::try_from(round).unwrap_or_default());
+                let observed_at =
+                    Timestamp::from_micros(now.micros() + i64::try_from(round).unwrap_or_default());
                 let reading = Reading {
                     occupied: sensor.occupied,
                     observed_at: Some(observed_at),

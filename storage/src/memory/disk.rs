@@ -93,7 +93,8 @@ impl MemoryStore {
         let mut floors: BTreeMap<LotKey, u64> = BTreeMap::new();
         let keys: Vec<FrameKey> = disk.frames.keys().copied().collect();
         let mut groups = Assembler::new(None);
-        let mut open = Vec::new();
+        // Of the commit being looked at: it goes as a whole or stays.
+        let (mut open, mut open_floors) = (Vec::new(), Vec::new());
         let mut cut = disk.first_seq - 1;
         let needed = disk.needed_from();
         for key in keys {
@@ -103,9 +104,10 @@ impl MemoryStore {
             if last.seq > seq || last.seq >= needed {
                 break;
             }
-            floors.extend(group.records.iter().map(|record| (record.lot, record.lot_seq)));
+            open_floors.extend(group.records.iter().map(|record| (record.lot, record.lot_seq)));
             if group.ends_commit {
                 cut = last.seq;
+                floors.extend(open_floors.drain(..));
                 for key in open.drain(..) {
                     disk.frames.remove(&key);
                 }
