@@ -22,6 +22,7 @@ use crate::ring::Change;
 use crate::submission::{CommandPort, Commit, Reply, Work};
 use crate::supervisor::SupervisorMessage;
 use crate::view::{self, LotView};
+use crate::vital::Vital;
 
 /// What the publisher keeps of each lot beside its entry.
 struct Kept {
@@ -87,6 +88,7 @@ impl Publisher {
 
     /// Runs until the writer is gone.
     pub fn run(mut self, commits: &Receiver<Commit>) {
+        let _vital = Vital::new(&self.shared, "publisher");
         while let Ok(commit) = commits.recv() {
             self.publish(commit);
         }

@@ -22,6 +22,7 @@ use crate::options::{Options, RESERVE_RECORDS};
 use crate::publisher::Publisher;
 use crate::submission::Commit;
 use crate::supervisor::{Supervisor, SupervisorMessage};
+use crate::vital;
 use crate::writer::Writer;
 
 /// Commits between writer and publisher: one being published, one waiting, so the disk never idles.
@@ -66,7 +67,7 @@ impl Engine {
             storage_full: AtomicBool::new(false),
             options,
         });
-        let (supervisor, _) = ractor::Actor::spawn(None, Supervisor, Arc::clone(&shared))
+        let (supervisor, supervising) = ractor::Actor::spawn(None, Supervisor, Arc::clone(&shared))
             .await
             .map_err(|error| spawn_error("supervisor", &error))?;
         let mut publisher = Publisher::new(Arc::clone(&shared), supervisor.clone(), writer_tx);
@@ -92,10 +93,17 @@ impl Engine {
             thread("journal-writer", move || writer.run())?,
             thread("publisher", move || publisher.run(&commit_rx))?,
         ];
-        let mut tasks = vec![tokio::spawn(Arc::clone(&shared.hub).run())];
+        let hub = tokio::spawn(Arc::clone(&shared.hub).run());
+        let mut parts = vec![("hub", hub)];
         if let Some(every) = shared.options.tick_ms {
             let every = Duration::from_millis(every);
-            tasks.push(tokio::spawn(crate::ticker::run(Arc::clone(&shared), every)));
+            let ticker = tokio::spawn(crate::ticker::run(Arc::clone(&shared), every));
+            parts.push(("ticker", ticker));
+        }
+        let mut tasks: Vec<_> = parts.iter().map(|(_, task)| task.abort_handle()).collect();
+        parts.push(("supervisor", supervising));
+        for (part, task) in parts {
+            tasks.push(tokio::spawn(vital::watch(Arc::clone(&shared), part, task)).abort_handle());
         }
         let running = Arc::new(Running { supervisor, tasks, threads: Mutex::new(threads) });
         Ok(Self { shared, running })
