@@ -49,10 +49,10 @@ pub trait Timed {
 /// What a search found.
 #[derive(Debug)]
 pub enum Verdict<S> {
-    /// An order, as positions in the history.
-    Linearizable { order: Vec<usize>, configurations: usize },
-    /// There is none. The longest beginning of one, and the state after it.
-    Violated { longest: Vec<usize>, state: S, configurations: usize },
+    /// There is an order; so many configurations were looked at.
+    Linearizable { configurations: usize },
+    /// There is none. The longest beginning of one, as positions in the history, and the state after it.
+    Violated { longest: Vec<usize>, state: S },
     /// Given up.
     TooLong { configurations: usize },
 }
@@ -69,7 +69,6 @@ pub fn check<M: Model>(
 /// One operation placed, and what can follow it.
 struct Frame<S> {
     placed: Option<usize>,
-    state: S,
     /// Untried, the best last.
     options: Vec<(usize, S)>,
     /// The latest call among all that are placed: an optional operation that ended before it is left out.
@@ -122,10 +121,7 @@ impl<'a, M: Model> Search<'a, M> {
         self.enter(None, self.model.initial(), 0);
         while let Some(frame) = self.frames.last_mut() {
             if self.definite_left == 0 {
-                return Verdict::Linearizable {
-                    order: self.order(),
-                    configurations: self.seen.len(),
-                };
+                return Verdict::Linearizable { configurations: self.seen.len() };
             }
             if self.seen.len() >= configurations_max {
                 return Verdict::TooLong { configurations: self.seen.len() };
@@ -150,7 +146,7 @@ impl<'a, M: Model> Search<'a, M> {
             }
         }
         let (longest, state) = self.longest;
-        Verdict::Violated { longest, state, configurations: self.seen.len() }
+        Verdict::Violated { longest, state }
     }
 
     fn order(&self) -> Vec<usize> {
@@ -160,7 +156,7 @@ impl<'a, M: Model> Search<'a, M> {
     fn enter(&mut self, placed: Option<usize>, state: M::State, latest_call_us: u64) {
         let mut options = self.options(&state, latest_call_us);
         options.reverse();
-        self.frames.push(Frame { placed, state: state.clone(), options, latest_call_us });
+        self.frames.push(Frame { placed, options, latest_call_us });
         if self.frames.len() > self.longest.0.len() + 1 {
             self.longest = (self.order(), state);
         }

@@ -53,7 +53,7 @@ pub fn judge(operations: &[Operation], slots: u8) -> Judgement {
     let model = LotModel::new((0..slots).collect(), operations);
     let history = model.with_expiries(operations);
     match check(&model, &history, CONFIGURATIONS_MAX) {
-        Verdict::Linearizable { configurations, .. } => Judgement::Linearizable { configurations },
+        Verdict::Linearizable { configurations } => Judgement::Linearizable { configurations },
         Verdict::TooLong { configurations } => Judgement::Undecided { configurations },
         Verdict::Violated { .. } => {
             Judgement::Violated(Box::new(part::smallest(operations, slots)))

@@ -40,7 +40,7 @@ pub fn smallest(operations: &[Operation], slots: u8) -> Violation {
 fn violated(part: &[Operation], slots: &[u8]) -> Option<Found> {
     let model = LotModel::new(slots.to_vec(), part);
     match check(&model, &model.with_expiries(part), PART_CONFIGURATIONS_MAX) {
-        Verdict::Violated { longest, state, .. } => {
+        Verdict::Violated { longest, state } => {
             // Ends of holds come after the clients' operations.
             let longest = longest.into_iter().filter(|position| *position < part.len()).collect();
             Some((longest, state))
