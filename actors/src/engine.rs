@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use ractor::ActorRef;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 
 use crate::claims::Claims;
 use crate::clock::Clock;
@@ -35,7 +35,7 @@ pub struct Engine {
 /// What ends with the engine.
 pub(crate) struct Running {
     pub supervisor: ActorRef<SupervisorMessage>,
-    pub tasks: Vec<JoinHandle<()>>,
+    pub tasks: Vec<AbortHandle>,
     pub threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
@@ -122,6 +122,14 @@ impl Shared {
     pub fn set_failed(&self) {
         self.failed.store(true, Ordering::Release);
         self.restarts.announce();
+    }
+
+    /// A part that cannot be started anew is gone.
+    pub fn lost(&self, part: &str) {
+        self.set_failed();
+        let cause = format!("the {part} died");
+        tracing::error!(cause, "nothing can be answered any more");
+        (self.options.on_fatal)(&cause);
     }
 
     pub fn set_seq(&self, seq: u64) {
@@ -254,7 +262,7 @@ impl Engine {
     /// the journal is not told. For simulation: threads of the journal would go on.
     pub async fn abandon(&self) {
         self.shared.stop();
-        self.running.tasks.iter().for_each(JoinHandle::abort);
+        self.running.tasks.iter().for_each(AbortHandle::abort);
         let supervisor = &self.running.supervisor;
         let _gone_already = supervisor.kill_and_wait(None).await;
     }
@@ -268,7 +276,7 @@ impl Engine {
         if tokio::time::timeout(patience, drained).await.is_err() {
             tracing::warn!(?patience, "requests were still in flight at shutdown");
         }
-        self.running.tasks.iter().for_each(JoinHandle::abort);
+        self.running.tasks.iter().for_each(AbortHandle::abort);
         let (port, stopped) = oneshot::channel();
         let writer = self.shared.writer.clone();
         // The queue may be full for a moment; this thread may block, the runtime's may not.

@@ -11,7 +11,7 @@ use lotkeeper_engine::lot::{self, Command, Outcome, Rejection};
 use lotkeeper_engine::spec::Spec;
 use lotkeeper_storage::{Claim, Event};
 use smallvec::smallvec;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::claims::{Begun, Remembered};
 use crate::directory::LotHandle;
@@ -74,7 +74,7 @@ impl Engine {
         let lot = lot.clone();
         // Looked at before the send: a restart in between is not missed.
         let mut restarts = self.shared.restarts.count();
-        let mut sent = engine.send(&lot, &command, claim)?;
+        let mut sent = engine.send(&lot, &command, claim, None)?;
         Ok(async move {
             loop {
                 match sent {
@@ -86,7 +86,10 @@ impl Engine {
                     }
                 }
                 restarts = actor_is_back(&engine.shared, restarts).await?;
-                sent = engine.send(&lot, &command, claim)?;
+                // It was let in once: a death inside costs its caller time and never a refusal.
+                let permit = Arc::clone(&engine.shared.admission).acquire_owned().await;
+                let permit = permit.map_err(|_| CommandError::ShuttingDown)?;
+                sent = engine.send(&lot, &command, claim, Some(permit))?;
             }
         })
     }
@@ -96,6 +99,7 @@ impl Engine {
         lot: &LotHandle,
         command: &Command,
         claim: Option<Claim>,
+        admitted: Option<OwnedSemaphorePermit>,
     ) -> Result<Sent, CommandError> {
         let route = match command {
             Command::Reserve(reserve) => Some((reserve.id, lot.key())),
@@ -106,7 +110,10 @@ impl Engine {
             Begun::Repeated(remembered) => return Ok(Sent::Repeated(remembered)),
             Begun::New(ticket) => ticket,
         };
-        let permit = Some(self.shared.admit(1)?);
+        let permit = match admitted {
+            Some(permit) => Some(permit),
+            None => Some(self.shared.admit(1)?),
+        };
         let (answer, answered) = oneshot::channel();
         let port = CommandPort { answer, ticket, permit };
         lot.0.tell_lot(LotMessage::Command(Box::new((command.clone(), claim, port))));

@@ -28,6 +28,7 @@ mod submission;
 mod supervisor;
 mod ticker;
 mod view;
+mod vital;
 mod writer;
 
 pub use clock::Clock;

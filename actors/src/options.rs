@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// What happens after a failed commit, once the callers have their answer.
+/// What happens after a failed commit, once the callers have their answer, or when a part that is never restarted died.
 pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Settings of the engine; every field has a default.
@@ -24,7 +24,7 @@ pub struct Options {
     pub free_space_floor_bytes: u64,
     /// How often deadlines are looked at; nothing for simulations, which call `Engine::tick`.
     pub tick_ms: Option<u64>,
-    /// Called after a failed commit.
+    /// Called after a failed commit, and when writer, publisher, supervisor, hub or ticker died.
     pub on_fatal: OnFatal,
 }
 
@@ -40,7 +40,10 @@ impl Default for Options {
             free_space_floor_bytes: 256 * 1024 * 1024,
             tick_ms: Some(200),
             on_fatal: Arc::new(|cause| {
-                tracing::error!(cause, "commit failed; the process ends, the next start recovers");
+                tracing::error!(
+                    cause,
+                    "the engine cannot go on; the process ends, the next start recovers"
+                );
                 // Dropping sled would flush again: a retried sync that may lie. Abort runs no destructors.
                 std::process::abort();
             }),

@@ -22,6 +22,7 @@ use crate::ring::Change;
 use crate::submission::{CommandPort, Commit, Reply, Work};
 use crate::supervisor::SupervisorMessage;
 use crate::view::{self, LotView};
+use crate::vital::Vital;
 
 /// What the publisher keeps of each lot beside its entry.
 struct Kept {
@@ -87,13 +88,23 @@ impl Publisher {
 
     /// Runs until the writer is gone.
     pub fn run(mut self, commits: &Receiver<Commit>) {
+        let _vital = Vital::new(&self.shared, "publisher");
         while let Ok(commit) = commits.recv() {
             self.publish(commit);
         }
     }
 
+    /// A reply goes out at its own place among the records: one without a record of its own shows the lot as it was when
+    /// it was decided, and not what a later command in the same commit made of it.
     pub fn publish(&mut self, commit: Commit) {
-        for (position, record) in commit.records.iter().enumerate() {
+        let Commit { records, replies } = commit;
+        // All of it is durable, whoever asks.
+        self.shared.set_seq(records.last().map_or(self.seq, |record| record.seq));
+        let mut replies = replies.into_iter().peekable();
+        for (position, record) in records.iter().enumerate() {
+            while let Some(reply) = replies.next_if(|(before, ..)| *before <= position) {
+                self.reply_after(&records, reply);
+            }
             match self.apply(record) {
                 Ok(Some(outcome)) => self.outcomes.push_back((position, outcome)),
                 Ok(None) => {}
@@ -104,14 +115,7 @@ impl Publisher {
                 }
             }
         }
-        self.shared.set_seq(self.seq);
-        for (records_before, lot, reply) in commit.replies {
-            let last = records_before.checked_sub(1).and_then(|last| commit.records.get(last));
-            while self.outcomes.front().is_some_and(|(position, _)| position + 1 < records_before) {
-                self.outcomes.pop_front();
-            }
-            self.reply(lot, reply, records_before, last);
-        }
+        replies.for_each(|reply| self.reply_after(&records, reply));
         self.outcomes.clear();
         self.feed();
         self.snapshot_the_oldest();
@@ -234,6 +238,15 @@ impl Publisher {
         }
         self.touched = touched;
         self.shared.hub.flush();
+    }
+
+    fn reply_after(&mut self, records: &[Record], reply: (usize, LotKey, Reply)) {
+        let (records_before, lot, reply) = reply;
+        let last = records_before.checked_sub(1).and_then(|last| records.get(last));
+        while self.outcomes.front().is_some_and(|(position, _)| position + 1 < records_before) {
+            self.outcomes.pop_front();
+        }
+        self.reply(lot, reply, records_before, last);
     }
 
     fn reply(&mut self, lot: LotKey, reply: Reply, records_before: usize, last: Option<&Record>) {

@@ -12,6 +12,7 @@ use lotkeeper_storage::{Journal, Record, Recovery};
 use parking_lot::Mutex;
 use ractor::ActorRef;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Running, Shared};
@@ -23,6 +24,7 @@ use crate::publisher::Publisher;
 use crate::pump::Pump;
 use crate::submission::Commit;
 use crate::supervisor::{Supervisor, SupervisorMessage};
+use crate::vital;
 use crate::writer::Writer;
 
 /// Commits between writer and publisher: one being published, one waiting, so the disk never idles.
@@ -34,6 +36,7 @@ const OWN_PLACES: usize = 64;
 struct Parts {
     shared: Arc<Shared>,
     supervisor: ActorRef<SupervisorMessage>,
+    supervising: JoinHandle<()>,
     writer: Writer,
     publisher: Publisher,
     commits: Receiver<Commit>,
@@ -52,12 +55,12 @@ impl Engine {
         metrics: Metrics,
     ) -> Result<Self, StartError> {
         let parts = assemble(journal, recovery, clock, options, metrics).await?;
-        let Parts { shared, supervisor, writer, publisher, commits } = parts;
+        let Parts { shared, supervisor, supervising, writer, publisher, commits } = parts;
         let threads = vec![
             thread("journal-writer", move || writer.run())?,
             thread("publisher", move || publisher.run(&commits))?,
         ];
-        Ok(Self::running(shared, supervisor, threads))
+        Ok(Self::running(shared, (supervisor, supervising), threads))
     }
 
     /// As [`Engine::start`], without threads: the journal moves when the [`Pump`] does. For simulation.
@@ -72,20 +75,27 @@ impl Engine {
         metrics: Metrics,
     ) -> Result<(Self, Pump), StartError> {
         let parts = assemble(journal, recovery, clock, options, metrics).await?;
-        let Parts { shared, supervisor, writer, publisher, commits } = parts;
+        let Parts { shared, supervisor, supervising, writer, publisher, commits } = parts;
         let pump = Pump::new(writer, publisher, commits);
-        Ok((Self::running(shared, supervisor, Vec::new()), pump))
+        Ok((Self::running(shared, (supervisor, supervising), Vec::new()), pump))
     }
 
     fn running(
         shared: Arc<Shared>,
-        supervisor: ActorRef<SupervisorMessage>,
+        (supervisor, supervising): (ActorRef<SupervisorMessage>, JoinHandle<()>),
         threads: Vec<std::thread::JoinHandle<()>>,
     ) -> Self {
-        let mut tasks = vec![tokio::spawn(Arc::clone(&shared.hub).run())];
+        let hub = tokio::spawn(Arc::clone(&shared.hub).run());
+        let mut parts = vec![("hub", hub)];
         if let Some(every) = shared.options.tick_ms {
             let every = Duration::from_millis(every);
-            tasks.push(tokio::spawn(crate::ticker::run(Arc::clone(&shared), every)));
+            let ticker = tokio::spawn(crate::ticker::run(Arc::clone(&shared), every));
+            parts.push(("ticker", ticker));
+        }
+        let mut tasks: Vec<_> = parts.iter().map(|(_, task)| task.abort_handle()).collect();
+        parts.push(("supervisor", supervising));
+        for (part, task) in parts {
+            tasks.push(tokio::spawn(vital::watch(Arc::clone(&shared), part, task)).abort_handle());
         }
         let running = Arc::new(Running { supervisor, tasks, threads: Mutex::new(threads) });
         Self { shared, running }
@@ -125,7 +135,7 @@ async fn assemble(
         storage_full: AtomicBool::new(false),
         options,
     });
-    let (supervisor, _) = ractor::Actor::spawn(None, Supervisor, Arc::clone(&shared))
+    let (supervisor, supervising) = ractor::Actor::spawn(None, Supervisor, Arc::clone(&shared))
         .await
         .map_err(|error| spawn_error("supervisor", &error))?;
     let mut publisher = Publisher::new(Arc::clone(&shared), supervisor.clone(), writer_tx);
@@ -147,7 +157,7 @@ async fn assemble(
         commit_records_max: shared.options.commit_records_max,
         maintained_at: Instant::now(),
     };
-    Ok(Parts { shared, supervisor, writer, publisher, commits })
+    Ok(Parts { shared, supervisor, supervising, writer, publisher, commits })
 }
 
 /// Puts snapshots and tail into the view through the publisher's own door; returns the last sequence.

@@ -44,12 +44,13 @@ pub(crate) struct CommandReply {
     pub outcome: Result<Outcome, Rejection>,
 }
 
-/// Port, claims and permits of one command.
+/// Port, claims and permits of one command. Dropped in this order: whoever hears of it by the port may send again, and
+/// must find neither its own claim nor its own permit still in the way.
 pub(crate) struct CommandPort {
-    pub answer: oneshot::Sender<Result<Done, CommandError>>,
     pub ticket: Ticket,
     #[allow(dead_code, reason = "held until the reply, not read")]
     pub permit: Option<OwnedSemaphorePermit>,
+    pub answer: oneshot::Sender<Result<Done, CommandError>>,
 }
 
 impl CommandPort {
@@ -90,4 +91,50 @@ pub(crate) struct Commit {
     pub records: Vec<Record>,
     /// In order: how many of the records precede the reply, the lot, the reply.
     pub replies: Vec<(usize, LotKey, Reply)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Wake, Waker};
+
+    use lotkeeper_storage::ClaimKey;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::claims::{Begun, Claims};
+
+    /// Sends again at the very moment it hears that its message died.
+    struct Hasty {
+        claims: Arc<Claims>,
+        permits: Arc<Semaphore>,
+        could: AtomicBool,
+    }
+
+    const CLAIM: Claim = Claim { key: ClaimKey(7), fingerprint: 1 };
+
+    impl Wake for Hasty {
+        fn wake(self: Arc<Self>) {
+            let claims = self.claims.begin(Some(CLAIM), None);
+            let permit = self.permits.try_acquire();
+            self.could.store(claims.is_ok() && permit.is_ok(), Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_message_that_died_is_out_of_the_way_before_its_sender_hears_of_it() {
+        let (claims, permits) = (Arc::new(Claims::default()), Arc::new(Semaphore::new(1)));
+        let Ok(Begun::New(ticket)) = claims.begin(Some(CLAIM), None) else { panic!("a new key") };
+        let permit = Some(Arc::clone(&permits).try_acquire_owned().unwrap());
+        let (answer, answered) = oneshot::channel();
+        let port = CommandPort { ticket, permit, answer };
+        let hasty = Arc::new(Hasty { claims, permits, could: AtomicBool::new(false) });
+        let waker = Waker::from(Arc::clone(&hasty));
+        let mut answered = pin!(answered);
+        assert!(answered.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(port);
+        assert!(hasty.could.load(Ordering::SeqCst));
+    }
 }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::Shared;
 use crate::submission::{Commit, Reply, Submission, Work};
+use crate::vital::Vital;
 
 /// How often maintenance looks at the tip, the free space and rotation.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(500);
@@ -40,6 +41,7 @@ enum Step {
 impl Writer {
     /// Runs until it is stopped or a commit fails.
     pub fn run(mut self) {
+        let _vital = Vital::new(&self.shared, "journal writer");
         loop {
             let first = match self.inbox.recv_timeout(MAINTENANCE_INTERVAL) {
                 Ok(work) => Some(work),

@@ -2,21 +2,21 @@
 #![allow(clippy::unwrap_used, reason = "a test states what it expects")]
 
 mod common;
+#[path = "common/hooked.rs"]
+mod hooked;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{START, command, create, options, reading, reserve, start, start_with, window};
+use hooked::Hooked;
 use lotkeeper_actors::{CatchUp, Clock, CommandError};
 use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::lot::{Choice, Rejection};
 use lotkeeper_engine::status::Status;
 use lotkeeper_engine::time::Seconds;
-use lotkeeper_storage::{
-    Claim, ClaimKey, Journal, JournalError, LotSnapshot, Maintenance, MemoryJournal, MemoryStore,
-    Reader, Record, Vault,
-};
+use lotkeeper_storage::{Claim, ClaimKey, JournalError, MemoryJournal, MemoryStore};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_is_seen_by_the_next_read_and_survives_a_power_cut() {
@@ -165,37 +165,6 @@ async fn a_lot_id_is_taken_once_across_tenants() {
     assert!(matches!(refused, Some(CommandError::Rejected(Rejection::IdTaken))), "{refused:?}");
     assert_eq!(engine.lots("other").len(), 0);
     assert_eq!(engine.lot("default", &lot.id().to_string()).unwrap().code(), "L1");
-}
-
-/// A journal that asks before every commit: the test's disk dies or dawdles.
-struct Hooked(MemoryJournal, Box<dyn FnMut() -> Result<(), JournalError> + Send>);
-
-impl Journal for Hooked {
-    fn commit(&mut self, records: &[Record]) -> Result<(), JournalError> {
-        (self.1)()?;
-        self.0.commit(records)
-    }
-    fn save_snapshot(&mut self, snapshot: &LotSnapshot) -> Result<(), JournalError> {
-        self.0.save_snapshot(snapshot)
-    }
-    fn maintain(&mut self) -> Result<Maintenance, JournalError> {
-        self.0.maintain()
-    }
-    fn sync(&mut self) -> Result<(), JournalError> {
-        self.0.sync()
-    }
-    fn reader(&self) -> Arc<dyn Reader> {
-        self.0.reader()
-    }
-    fn vault(&self) -> Arc<dyn Vault> {
-        self.0.vault()
-    }
-    fn mark_failed(&mut self, cause: &str) {
-        self.0.mark_failed(cause);
-    }
-    fn last_commit(&self) -> lotkeeper_storage::CommitStats {
-        self.0.last_commit()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

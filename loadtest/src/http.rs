@@ -6,7 +6,7 @@ use crate::wire::Problem;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, IF_MATCH, RETRY_AFTER};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -77,19 +77,26 @@ impl HttpClient {
 
     /// `GET`.
     pub async fn get(&mut self, path: &str) -> Result<Answer, HttpError> {
-        self.send(Method::GET, path, Bytes::new()).await
+        self.send(Method::GET, path, Bytes::new(), None).await
     }
 
     /// `POST` of a JSON body.
     pub async fn post(&mut self, path: &str, body: Bytes) -> Result<Answer, HttpError> {
-        self.send(Method::POST, path, body).await
+        self.send(Method::POST, path, body, None).await
     }
 
-    async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Result<Answer, HttpError> {
-        let answer =
-            timeout(Duration::from_secs(REQUEST_SECONDS_MAX), self.exchange(method, path, body))
-                .await
-                .unwrap_or(Err(HttpError::Timeout(REQUEST_SECONDS_MAX)));
+    /// Any method, with the version for `If-Match` where there is one.
+    pub async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        if_match: Option<u32>,
+    ) -> Result<Answer, HttpError> {
+        let exchange = self.exchange(method, path, body, if_match);
+        let answer = timeout(Duration::from_secs(REQUEST_SECONDS_MAX), exchange)
+            .await
+            .unwrap_or(Err(HttpError::Timeout(REQUEST_SECONDS_MAX)));
         if answer.is_err() {
             // Half an answer may still be on the way: nothing else is sent on this connection.
             self.sender = None;
@@ -102,6 +109,7 @@ impl HttpClient {
         method: Method,
         path: &str,
         body: Bytes,
+        if_match: Option<u32>,
     ) -> Result<Answer, HttpError> {
         let mut request = Request::builder()
             .method(method)
@@ -110,6 +118,9 @@ impl HttpClient {
             .header(AUTHORIZATION, self.authorization.clone());
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(version) = if_match {
+            request = request.header(IF_MATCH, format!("\"{version}\""));
         }
         let request = request.body(Full::new(body))?;
         let sender = self.connected().await?;

@@ -15,6 +15,7 @@ mod fleet;
 mod http;
 mod ingest;
 mod limit;
+mod linearize;
 mod machine;
 mod model;
 mod options;
@@ -39,6 +40,7 @@ mod wire;
 use crate::compare::echo;
 use crate::compare::options::CompareOptions;
 use crate::error::LoadError;
+use crate::linearize::options::LinearizeOptions;
 use crate::options::Options;
 use crate::report::Report;
 use crate::scenario::Plan;
@@ -58,7 +60,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The comparison has flags of its own, so it is told from the scenarios before either is parsed.
+/// The comparison and the judge of histories have flags of their own, so they are told from the scenarios
+/// before any is parsed.
 fn command() -> Result<bool, LoadError> {
     let words: Vec<String> = std::env::args().collect();
     match words.get(1).map(String::as_str) {
@@ -68,6 +71,13 @@ fn command() -> Result<bool, LoadError> {
             let options = CompareOptions::parse_from(words);
             let runtime = runtime(options.threads())?;
             runtime.block_on(until_interrupted(compare::run(options)))
+        }
+        Some(linearize::SUBCOMMAND) => {
+            let name = "lotkeeper-load linearize".to_string();
+            let words = std::iter::once(name).chain(words.into_iter().skip(2));
+            let options = LinearizeOptions::parse_from(words);
+            let runtime = runtime(linearize::CLIENT_THREADS)?;
+            runtime.block_on(until_interrupted(linearize::run(options)))
         }
         Some(echo::SUBCOMMAND) => echo::serve(words.get(2).map(String::as_str)).map(|()| true),
         _ => run(&Options::parse()).map(|report| report.passed()),

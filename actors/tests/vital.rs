@@ -1,0 +1,142 @@
+//! Parts that are never restarted: their death ends the process, and until then nobody waits for ever.
+//!
+//! A panic is planted where the part wakes somebody: the waker of the test's own future.
+#![allow(clippy::unwrap_used, reason = "a test states what it expects")]
+
+mod common;
+#[path = "common/hooked.rs"]
+mod hooked;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use common::{START, create, reserve, spec, start_with, window};
+use hooked::Hooked;
+use lotkeeper_actors::{Clock, CommandError, Engine, NotReady, Options, Watcher};
+use lotkeeper_engine::ids::SlotIndex;
+use lotkeeper_engine::lot::Choice;
+use lotkeeper_storage::{JournalError, MemoryJournal, MemoryStore};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Whoever wakes it dies.
+struct Bomb;
+
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {
+        panic!("planted by a test");
+    }
+}
+
+type Hook = Box<dyn FnMut() -> Result<(), JournalError> + Send>;
+
+/// An engine, and the causes that `on_fatal` is told.
+async fn engine_with(hook: Hook) -> (Engine, Receiver<String>) {
+    let (journal, recovery) = MemoryJournal::open(MemoryStore::default());
+    let (tell, told) = channel();
+    let on_fatal = Arc::new(move |cause: &str| drop(tell.send(cause.to_owned())));
+    let options = Options { tick_ms: Some(10), on_fatal, ..Options::default() };
+    let clock = Clock::manual(START);
+    (start_with(Box::new(Hooked(journal, hook)), recovery, &clock, options).await, told)
+}
+
+async fn plain_engine() -> (Engine, Receiver<String>) {
+    engine_with(Box::new(|| Ok(()))).await
+}
+
+/// Polls once with the bomb; whether the future waits now, and whoever wakes it dies.
+fn arm(future: std::pin::Pin<&mut impl Future>) -> bool {
+    let waker = Waker::from(Arc::new(Bomb));
+    matches!(future.poll(&mut Context::from_waker(&waker)), Poll::Pending)
+}
+
+#[track_caller]
+fn assert_lost(engine: &Engine, told: &Receiver<String>, cause: &str) {
+    assert_eq!(told.recv_timeout(DEADLINE).expect("the process is told to end"), cause);
+    assert_eq!(engine.ready().err(), Some(NotReady::JournalFailed));
+}
+
+/// A journal whose commits wait until the test says so: what is armed meanwhile is not answered before.
+fn gate() -> (std::sync::mpsc::Sender<()>, Hook) {
+    let (go, wait) = channel::<()>();
+    // Without a test that holds it, it is open.
+    let hook = move || {
+        let _gone = wait.recv();
+        Ok(())
+    };
+    (go, Box::new(hook))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_that_dies_ends_the_process() {
+    let (go, hook) = gate();
+    let (engine, told) = engine_with(hook).await;
+    go.send(()).unwrap();
+    let lot = create(&engine, "L1", 1).await;
+    let wanted = reserve(1, Choice::Slot(SlotIndex(0)), window(3_600, 7_200), None);
+    let mut answer = pin!(engine.command(&lot, wanted, None).unwrap());
+    assert!(arm(answer.as_mut()));
+    drop(go);
+    assert_lost(&engine, &told, "the publisher died");
+    let later = engine.command(&lot, common::confirm(1), None).err();
+    assert!(matches!(later, Some(CommandError::OutcomeUnknown)), "{later:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_writer_that_dies_ends_the_process() {
+    let mut commits = 0;
+    let dies_at_the_second = move || {
+        commits += 1;
+        assert_ne!(commits, 2, "planted by a test");
+        Ok(())
+    };
+    let (engine, told) = engine_with(Box::new(dies_at_the_second)).await;
+    let lot = create(&engine, "L1", 1).await;
+    let wanted = reserve(1, Choice::Slot(SlotIndex(0)), window(3_600, 7_200), None);
+    let answer = engine.command(&lot, wanted, None).unwrap();
+    assert_lost(&engine, &told, "the journal writer died");
+    let answer = tokio::time::timeout(DEADLINE, answer).await.expect("nobody waits for ever");
+    assert!(matches!(answer, Err(CommandError::OutcomeUnknown)), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_supervisor_that_dies_ends_the_process() {
+    let (go, hook) = gate();
+    let (engine, told) = engine_with(hook).await;
+    let mut created = pin!(engine.create_lot(spec("L1", 1), None));
+    assert!(arm(created.as_mut()));
+    drop(go);
+    assert_lost(&engine, &told, "the supervisor died");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_dies_ends_the_process() {
+    let (engine, told) = plain_engine().await;
+    let lot = create(&engine, "L1", 1).await;
+    let watcher = Arc::new(Watcher::default());
+    lot.watchers().add(&watcher);
+    let mut changed = pin!(watcher.changed());
+    assert!(arm(changed.as_mut()));
+    let wanted = reserve(1, Choice::Slot(SlotIndex(0)), window(3_600, 7_200), None);
+    let _durable = engine.command(&lot, wanted, None).unwrap().await;
+    assert_lost(&engine, &told, "the hub died");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_is_shut_down_or_dropped_lost_nothing() {
+    let (engine, told) = plain_engine().await;
+    create(&engine, "L1", 3).await;
+    engine.shutdown(Duration::from_secs(5)).await;
+    assert!(told.try_recv().is_err());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let told = tokio::task::spawn_blocking(move || {
+        let (engine, told) = runtime.block_on(plain_engine());
+        drop(runtime);
+        drop(engine);
+        told
+    });
+    assert!(told.await.unwrap().try_recv().is_err());
+}
