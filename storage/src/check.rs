@@ -81,6 +81,12 @@ fn check_log(layout: &Layout, report: &mut CheckReport) -> Result<(), JournalErr
             take(&group, meta, &mut replay, report)?;
         }
     }
+    if report.first_seq > 1 {
+        let first = report.first_seq;
+        report.note(format!(
+            "records before {first} are not here: pruned, or files of the archive are lost"
+        ));
+    }
     replay.finish(report)?;
     let (people, misplaced) = people::census(&inventory.live)?;
     report.people = people;

@@ -114,7 +114,8 @@ impl Layout {
         }
         let dir = self.dir.join(name);
         if !being_made && !dir.is_dir() && !self.is_empty()? {
-            return Err(self.damaged(format!("{name}, which {CURRENT} names, is missing")));
+            return Err(self
+                .damaged(format!("{name}, which {CURRENT} names, is missing; restore a backup")));
         }
         Ok(Some(LiveDir { dir, being_made }))
     }

@@ -5,6 +5,7 @@
 //! moves one out to `blobs/`, which it does not sync at all; that is counted, not trusted.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,8 @@ const DIRECTORY_FORMAT: u16 = 2;
 const FORMAT_KEY: &[u8] = b"format";
 const FIRST_SEQ_KEY: &[u8] = b"first_seq";
 const EPOCHS_KEY: &[u8] = b"epochs";
+/// Read at once when a file is read through.
+const READ_BYTES: usize = 256 * 1024;
 /// What is written between two syncs. The header of each of sled's segments (512 KiB) says how far the log
 /// was stable when it was begun, and sled means its own flush by that. Of segments that no sync has covered a
 /// power cut may leave a later one and not an earlier one: then a start believes the header, misses what it
@@ -83,6 +86,7 @@ impl Live {
     pub(crate) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, JournalError> {
         let wrong = |error: sled::Error| sled_error("open", dir, &error);
         remove_unfinished_index(dir)?;
+        read_through(&dir.join("db"))?;
         let db = sled::Config::new()
             .path(dir)
             .cache_capacity(cache_bytes)
@@ -199,6 +203,23 @@ impl Live {
     }
 }
 
+/// Reads a file to its end. sled takes a segment that the disk does not give for one that never was, and
+/// overwrites what follows it: a read that fails must be an error before sled looks.
+fn read_through(path: &Path) -> Result<(), JournalError> {
+    let wrong = |error: std::io::Error| JournalError::disk("read", path, &error);
+    let file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        opened => opened.map_err(wrong)?,
+    };
+    let (mut buffer, mut at) = (vec![0; READ_BYTES], 0);
+    loop {
+        match file.read_at(&mut buffer, at).map_err(wrong)? {
+            0 => return Ok(()),
+            read => at += read as u64,
+        }
+    }
+}
+
 /// sled writes an index of its log at every start, under this name until it is whole, and takes what an end
 /// amid that left for the newest one: it would refuse the directory. Without it the log is read instead.
 fn remove_unfinished_index(dir: &Path) -> Result<(), JournalError> {
@@ -217,6 +238,10 @@ fn sled_error(operation: &'static str, dir: &Path, error: &sled::Error) -> Journ
     match error {
         sled::Error::Corruption { .. } => {
             JournalError::damaged(dir.display().to_string(), error.to_string())
+        }
+        // No option of ours is what sled cannot do: its `conf` says something else than was written.
+        sled::Error::Unsupported(_) => {
+            JournalError::damaged(dir.join("conf").display().to_string(), error.to_string())
         }
         _ => JournalError::disk(operation, dir, error),
     }

@@ -26,6 +26,7 @@ use lotkeeper_engine::ids::LotKey;
 use lotkeeper_engine::time::Timestamp;
 use parking_lot::RwLock;
 
+pub use guard::silence_guarded_panics;
 pub(crate) use layout::{Layout, LiveDir};
 pub(crate) use live::{Live, Meta};
 pub(crate) use open::{Archives, Inventory, refuse_lost_log};

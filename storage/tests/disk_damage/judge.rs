@@ -32,6 +32,8 @@ pub enum Verdict {
     Prefix(u64),
     /// With a reason and a remedy.
     Refused(String),
+    /// All from this record on, as after pruning, which this cannot be told from.
+    Later(u64),
     /// It started, and a part of the log is refused when it is read.
     PartRefused(String),
     /// A promise is broken.
@@ -149,9 +151,15 @@ pub fn verdict(house: &House, data: &Path) -> Verdict {
     let clean = checked.as_ref().is_ok_and(CheckReport::is_clean);
     let loses = match &verdict {
         Verdict::Prefix(_) | Verdict::Refused(_) | Verdict::PartRefused(_) => true,
-        Verdict::Whole { .. } | Verdict::Broken(_) => false,
+        Verdict::Whole { .. } | Verdict::Later(_) | Verdict::Broken(_) => false,
     };
     match checked {
+        Ok(report) if matches!(verdict, Verdict::Later(first) if report.first_seq != first) => {
+            Verdict::Broken(format!("{verdict:?}, and check says {report}"))
+        }
+        Ok(report) if matches!(verdict, Verdict::Later(_)) && report.notes.is_empty() => {
+            Verdict::Broken(format!("{verdict:?}, and check says nothing of it"))
+        }
         _ if clean && loses => Verdict::Broken(format!("check says clean: {verdict:?}")),
         Err(error) if !names_a_remedy(&error.to_string()) => {
             Verdict::Broken(format!("check without a remedy: {error}"))
@@ -231,8 +239,7 @@ fn started(house: &House, data: &Path) -> Verdict {
         };
     }
     if first_seq > 1 {
-        let missing = format!("records before {first_seq} are left out in silence");
-        return Verdict::PartRefused(missing);
+        return Verdict::Later(first_seq);
     }
     Verdict::Whole { new_epoch }
 }
