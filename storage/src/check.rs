@@ -15,7 +15,9 @@ use crate::error::JournalError;
 use crate::files;
 use crate::format::Group;
 use crate::paging::Groups;
-use crate::sled_journal::{Archives, Inventory, Layout, Meta, Options, people, refuse_lost_log};
+use crate::sled_journal::{
+    Archives, Inventory, Layout, LiveDir, Meta, Options, people, refuse_lost_log,
+};
 use replay::Replay;
 
 /// Verifies a data directory: every frame, the order of records in the log and in each lot, the epochs,
@@ -42,7 +44,12 @@ pub fn check(data_dir: &Path) -> Result<CheckReport, JournalError> {
 }
 
 fn check_log(layout: &Layout, report: &mut CheckReport) -> Result<(), JournalError> {
-    let Some(live_dir) = layout.current()? else {
+    let current = layout.current()?;
+    if current.as_ref().map_or(layout.is_empty()?, |live| live.being_made) {
+        report.note("there is no log yet; the next start makes one".to_owned());
+        return Ok(());
+    }
+    let Some(LiveDir { dir: live_dir, .. }) = current else {
         report.problem("CURRENT is missing: no journal is named".to_owned());
         return Ok(());
     };
@@ -57,8 +64,13 @@ fn check_log(layout: &Layout, report: &mut CheckReport) -> Result<(), JournalErr
     report.last_seq = inventory.scan.last_seq;
     report.epoch = meta.epoch().unwrap_or_default();
     for broken in &inventory.broken {
-        report.problem(broken.clone());
+        match broken.unfinished {
+            true => report.note(format!("{broken}; the next start removes what is there of it")),
+            false => report.problem(broken.to_string()),
+        }
     }
+    let starts = inventory.scan.starts(&inventory.heads);
+    inventory.scan.tail_start(&starts, &live_dir.display().to_string())?;
     check_files(layout, &inventory, report)?;
     let mut replay = Replay::new(&inventory);
     check_archive(layout, meta, &mut replay, report)?;
@@ -68,6 +80,12 @@ fn check_log(layout: &Layout, report: &mut CheckReport) -> Result<(), JournalErr
         if group.records.last().is_some_and(|record| record.seq <= report.last_seq) {
             take(&group, meta, &mut replay, report)?;
         }
+    }
+    if report.first_seq > 1 {
+        let first = report.first_seq;
+        report.note(format!(
+            "records before {first} are not here: pruned, or files of the archive are lost"
+        ));
     }
     replay.finish(report)?;
     let (people, misplaced) = people::census(&inventory.live)?;

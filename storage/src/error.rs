@@ -61,13 +61,29 @@ pub enum JournalError {
     },
 }
 
+/// What to do about what the system said; nothing where its own words do.
+fn remedy(cause: &str) -> &'static str {
+    // ENOSPC, EDQUOT and EIO, in the words of std, which sled hands on.
+    match cause {
+        full if full.contains("(os error 28)") || full.contains("(os error 122)") => {
+            "; free disk space, then start again"
+        }
+        bad if bad.contains("(os error 5)") => {
+            "; the disk does not read or write: see the system's log, and copy the directory to a good disk"
+        }
+        _ => "",
+    }
+}
+
 impl JournalError {
     pub(crate) fn disk(
         operation: &'static str,
         path: &std::path::Path,
         cause: &dyn std::fmt::Display,
     ) -> Self {
-        Self::Disk { operation, path: path.display().to_string(), cause: cause.to_string() }
+        let mut cause = cause.to_string();
+        cause.push_str(remedy(&cause));
+        Self::Disk { operation, path: path.display().to_string(), cause }
     }
 
     pub(crate) fn damaged(place: impl Into<String>, detail: impl Into<String>) -> Self {

@@ -49,6 +49,24 @@ pub(crate) fn sync_dir(path: &Path) -> Result<(), JournalError> {
         .map_err(|error| JournalError::disk("sync", path, &error))
 }
 
+/// Makes a directory and what is missing above it. Their names are on the disk when this returns: else a
+/// power cut would take the directory with all that was synced inside it.
+pub(crate) fn make_dir_durably(path: &Path) -> Result<(), JournalError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    // The parent of a relative path of one name is the working directory, which is there.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        make_dir_durably(parent)?;
+    }
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made.map_err(|error| JournalError::disk("make", path, &error))?,
+    }
+    sync_dir(parent.unwrap_or(Path::new(".")))
+}
+
 /// Gets a new directory with all its files onto the disk, its own name in its parent included.
 pub(crate) fn sync_tree(path: &Path) -> Result<(), JournalError> {
     for entry in entries(path)? {

@@ -114,6 +114,7 @@ impl CommandFailed {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    lotkeeper_storage::silence_guarded_panics();
     // Wrong usage ends here, with clap's text and exit code 2.
     let cli = Cli::parse();
     match run(cli.command) {

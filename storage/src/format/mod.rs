@@ -54,6 +54,14 @@ pub enum FormatError {
         /// How many there are.
         bytes: usize,
     },
+    /// A piece is not there, and later ones are.
+    #[error("{what} lacks its chunk {chunk}")]
+    Missing {
+        /// Of what.
+        what: &'static str,
+        /// Which.
+        chunk: u32,
+    },
     /// Not this kind of thing.
     #[error("{what} does not begin with its magic bytes")]
     Magic {

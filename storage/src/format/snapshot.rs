@@ -111,8 +111,7 @@ pub fn join_chunks<'a>(
     let mut bytes = Vec::new();
     for (expected, (chunk, value)) in (0..).zip(chunks) {
         if chunk != expected {
-            let detail = format!("chunk {chunk} where {expected} is expected");
-            return Err(FormatError::invalid(SNAPSHOT, detail));
+            return Err(FormatError::Missing { what: SNAPSHOT, chunk: expected });
         }
         bytes.extend_from_slice(value);
     }

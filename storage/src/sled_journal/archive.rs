@@ -3,7 +3,7 @@
 //! A file is read once to know where its records lie, when somebody first asks for them.
 
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -161,8 +161,11 @@ struct Rows {
 
 impl Rows {
     fn next_row(&mut self) -> Result<Option<(FrameKey, IVec)>, JournalError> {
-        let disk = |error: std::io::Error| JournalError::disk("read", &self.path, &error);
         let place = || self.path.display().to_string();
+        let disk = |error: std::io::Error| match error.kind() {
+            ErrorKind::UnexpectedEof => JournalError::damaged(place(), "it ends amid a frame"),
+            _ => JournalError::disk("read", &self.path, &error),
+        };
         let mut header = [0; HEADER_BYTES];
         let first = self.file.read(&mut header[..1]).map_err(disk)?;
         if first == 0 {

@@ -6,6 +6,20 @@ use std::time::Duration;
 
 use crate::error::JournalError;
 
+/// Of the threads behind the door.
+const THREAD: &str = "journal-open";
+
+/// Keeps panics behind the door off standard error: they are errors there, told with a place and a remedy. For
+/// programs, at their start; all other panics are told as before.
+pub fn silence_guarded_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() != Some(THREAD) {
+            usual(panic);
+        }
+    }));
+}
+
 /// Runs work that opens or scans a sled directory on a thread of its own, with a time limit. Work that
 /// exceeds it is left behind: the process is about to refuse its start anyway.
 pub(crate) fn with_limit<T: Send + 'static>(
@@ -15,7 +29,7 @@ pub(crate) fn with_limit<T: Send + 'static>(
 ) -> Result<T, JournalError> {
     let (sender, receiver) = channel();
     let inner_place = place.to_owned();
-    let thread = std::thread::Builder::new().name("journal-open".to_owned()).spawn(move || {
+    let thread = std::thread::Builder::new().name(THREAD.to_owned()).spawn(move || {
         let result = caught(&inner_place, AssertUnwindSafe(work));
         // Nobody listens any more once the limit has passed.
         drop(sender.send(result));

@@ -18,11 +18,21 @@ const FAILED: &str = "FAILED";
 const ARCHIVE: &str = "archive";
 const VAULT_KEY: &str = "vault.key";
 const JOURNAL_PREFIX: &str = "journal-";
+/// Before the name of the first journal, until that is on the disk: nothing was told of it before, so what a
+/// crash leaves of it is made anew.
+const BEING_MADE: &str = "making ";
 
 /// A data directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     dir: PathBuf,
+}
+
+/// The live journal.
+pub(crate) struct LiveDir {
+    pub(crate) dir: PathBuf,
+    /// It is not on the disk yet, and nothing was told of it.
+    pub(crate) being_made: bool,
 }
 
 impl Layout {
@@ -44,8 +54,8 @@ impl Layout {
 
     /// Makes the directory and takes it for this process, for as long as the file is held.
     pub(crate) fn take(&self) -> Result<File, JournalError> {
-        fs::create_dir_all(self.archive_dir())
-            .map_err(|error| JournalError::disk("make", &self.dir, &error))?;
+        files::make_dir_durably(&self.dir)?;
+        files::make_dir_durably(&self.archive_dir())?;
         self.lock()
     }
 
@@ -65,13 +75,25 @@ impl Layout {
     }
 
     /// The directory that `CURRENT` names; names the first one in a directory without any log.
-    pub(crate) fn live_dir(&self) -> Result<PathBuf, JournalError> {
+    pub(crate) fn live_dir(&self) -> Result<LiveDir, JournalError> {
         match self.current()? {
-            Some(dir) => Ok(dir),
+            Some(live) if live.being_made && self.tip_path().exists() => {
+                let name = files::name_of(&live.dir);
+                Err(self.damaged(format!(
+                    "{CURRENT} says that the first journal is being made, and {TIP} knows of records; \
+                     write {name} into {CURRENT}"
+                )))
+            }
+            Some(live) if live.being_made && live.dir.exists() => {
+                fs::remove_dir_all(&live.dir)
+                    .map_err(|error| JournalError::disk("remove", &live.dir, &error))?;
+                Ok(live)
+            }
+            Some(live) => Ok(live),
             None if self.is_empty()? => {
                 let name = format!("{JOURNAL_PREFIX}{:06}", 1);
-                self.set_current(&name)?;
-                Ok(self.dir.join(name))
+                self.write_current(&format!("{BEING_MADE}{name}"))?;
+                Ok(LiveDir { dir: self.dir.join(name), being_made: true })
             }
             None => Err(self.damaged(format!(
                 "{CURRENT} is missing beside a log; write the name of the newest \
@@ -81,22 +103,25 @@ impl Layout {
     }
 
     /// The directory that `CURRENT` names.
-    pub(crate) fn current(&self) -> Result<Option<PathBuf>, JournalError> {
+    pub(crate) fn current(&self) -> Result<Option<LiveDir>, JournalError> {
         let Some(text) = files::read_if_there(&self.dir.join(CURRENT))? else { return Ok(None) };
-        let name = String::from_utf8_lossy(&text).trim().to_owned();
-        if number_of(&name).is_none() {
+        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        let making = text.strip_prefix(BEING_MADE);
+        let (name, being_made) = (making.unwrap_or(&text), making.is_some());
+        if number_of(name).is_none() {
             let detail = format!("{CURRENT} says `{name}`, not {JOURNAL_PREFIX} and a number");
             return Err(self.damaged(detail));
         }
-        let dir = self.dir.join(&name);
-        if !dir.is_dir() && !self.is_empty()? {
-            return Err(self.damaged(format!("{name}, which {CURRENT} names, is missing")));
+        let dir = self.dir.join(name);
+        if !being_made && !dir.is_dir() && !self.is_empty()? {
+            return Err(self
+                .damaged(format!("{name}, which {CURRENT} names, is missing; restore a backup")));
         }
-        Ok(Some(dir))
+        Ok(Some(LiveDir { dir, being_made }))
     }
 
     /// Whether there is no trace of a log.
-    fn is_empty(&self) -> Result<bool, JournalError> {
+    pub(crate) fn is_empty(&self) -> Result<bool, JournalError> {
         let log = |path: &PathBuf| files::name_of(path).starts_with(JOURNAL_PREFIX);
         let journals = files::entries(&self.dir)?.iter().any(log);
         let archives = !Archive::list(&self.archive_dir())?.is_empty();
@@ -105,7 +130,11 @@ impl Layout {
 
     /// Makes a directory the live journal. It must be complete and on the disk.
     pub(crate) fn set_current(&self, name: &str) -> Result<(), JournalError> {
-        files::write_atomic(&self.dir.join(CURRENT), format!("{name}\n").as_bytes(), true)
+        self.write_current(name)
+    }
+
+    fn write_current(&self, line: &str) -> Result<(), JournalError> {
+        files::write_atomic(&self.dir.join(CURRENT), format!("{line}\n").as_bytes(), true)
     }
 
     /// The directory after the live one.

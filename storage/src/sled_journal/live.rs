@@ -5,8 +5,10 @@
 //! moves one out to `blobs/`, which it does not sync at all; that is counted, not trusted.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use sled::{Db, IVec, Tree};
@@ -21,6 +23,14 @@ const DIRECTORY_FORMAT: u16 = 2;
 const FORMAT_KEY: &[u8] = b"format";
 const FIRST_SEQ_KEY: &[u8] = b"first_seq";
 const EPOCHS_KEY: &[u8] = b"epochs";
+/// Read at once when a file is read through.
+const READ_BYTES: usize = 256 * 1024;
+/// What is written between two syncs. The header of each of sled's segments (512 KiB) says how far the log
+/// was stable when it was begun, and sled means its own flush by that. Of segments that no sync has covered a
+/// power cut may leave a later one and not an earlier one: then a start believes the header, misses what it
+/// speaks of, and drops the whole log. The third segment begun since a sync is the first whose header can speak
+/// of one that is not on the disk; sled's log grows by two to three times what is put into its trees.
+const UNSYNCED_BYTES_MAX: u64 = 128 * 1024;
 
 /// An open sled directory.
 pub(crate) struct Live {
@@ -34,6 +44,8 @@ pub(crate) struct Live {
     pub(crate) old_vault: Tree,
     meta: Tree,
     file: File,
+    /// Bytes put into trees since the last sync.
+    unsynced_bytes: AtomicU64,
 }
 
 /// What the directory says of its log.
@@ -73,6 +85,8 @@ impl Live {
     /// Opens or makes a directory. May panic on damage: see [`super::guard`].
     pub(crate) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, JournalError> {
         let wrong = |error: sled::Error| sled_error("open", dir, &error);
+        remove_unfinished_index(dir)?;
+        read_through(&dir.join("db"))?;
         let db = sled::Config::new()
             .path(dir)
             .cache_capacity(cache_bytes)
@@ -97,11 +111,43 @@ impl Live {
             meta: db.open_tree("meta").map_err(wrong)?,
             db,
             file,
+            unsynced_bytes: AtomicU64::new(0),
         })
+    }
+
+    /// Puts a value into one of its trees, and syncs when enough has come together. Whoever needs a whole to be
+    /// durable or not, like a commit of several frames, marks its end.
+    pub(crate) fn put(
+        &self,
+        tree: &Tree,
+        key: impl AsRef<[u8]>,
+        value: impl Into<IVec>,
+    ) -> Result<(), JournalError> {
+        let (key, value) = (key.as_ref(), value.into());
+        let bytes = key.len() + value.len();
+        tree.insert(key, value).map_err(|error| self.error("write", &error))?;
+        self.has_grown(bytes)
+    }
+
+    /// Takes a key out of one of its trees.
+    pub(crate) fn remove(&self, tree: &Tree, key: impl AsRef<[u8]>) -> Result<(), JournalError> {
+        let bytes = key.as_ref().len();
+        tree.remove(key).map_err(|error| self.error("write", &error))?;
+        self.has_grown(bytes)
+    }
+
+    fn has_grown(&self, bytes: usize) -> Result<(), JournalError> {
+        let before = self.unsynced_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        match before + bytes as u64 > UNSYNCED_BYTES_MAX {
+            true => self.make_durable().map(|_| ()),
+            false => Ok(()),
+        }
     }
 
     /// Gets everything inserted so far onto the disk.
     pub(crate) fn make_durable(&self) -> Result<Cost, JournalError> {
+        // Whoever puts something beside this counts towards the next one, and may be covered by this one.
+        self.unsynced_bytes.store(0, Ordering::Relaxed);
         let start = Instant::now();
         self.db.flush().map_err(|error| sled_error("flush", &self.dir, &error))?;
         let flush_micros = micros_since(start);
@@ -157,10 +203,45 @@ impl Live {
     }
 }
 
+/// Reads a file to its end. sled takes a segment that the disk does not give for one that never was, and
+/// overwrites what follows it: a read that fails must be an error before sled looks.
+fn read_through(path: &Path) -> Result<(), JournalError> {
+    let wrong = |error: std::io::Error| JournalError::disk("read", path, &error);
+    let file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        opened => opened.map_err(wrong)?,
+    };
+    let (mut buffer, mut at) = (vec![0; READ_BYTES], 0);
+    loop {
+        match file.read_at(&mut buffer, at).map_err(wrong)? {
+            0 => return Ok(()),
+            read => at += read as u64,
+        }
+    }
+}
+
+/// sled writes an index of its log at every start, under this name until it is whole, and takes what an end
+/// amid that left for the newest one: it would refuse the directory. Without it the log is read instead.
+fn remove_unfinished_index(dir: &Path) -> Result<(), JournalError> {
+    for path in files::entries(dir)? {
+        if files::name_of(&path).starts_with("snap.")
+            && path.extension() == Some("generating".as_ref())
+        {
+            tracing::info!(path = %path.display(), "removing what an unfinished start left");
+            files::remove_if_there(&path)?;
+        }
+    }
+    Ok(())
+}
+
 fn sled_error(operation: &'static str, dir: &Path, error: &sled::Error) -> JournalError {
     match error {
         sled::Error::Corruption { .. } => {
             JournalError::damaged(dir.display().to_string(), error.to_string())
+        }
+        // No option of ours is what sled cannot do: its `conf` says something else than was written.
+        sled::Error::Unsupported(_) => {
+            JournalError::damaged(dir.join("conf").display().to_string(), error.to_string())
         }
         _ => JournalError::disk(operation, dir, error),
     }

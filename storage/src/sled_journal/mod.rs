@@ -26,7 +26,8 @@ use lotkeeper_engine::ids::LotKey;
 use lotkeeper_engine::time::Timestamp;
 use parking_lot::RwLock;
 
-pub(crate) use layout::Layout;
+pub use guard::silence_guarded_panics;
+pub(crate) use layout::{Layout, LiveDir};
 pub(crate) use live::{Live, Meta};
 pub(crate) use open::{Archives, Inventory, refuse_lost_log};
 pub use options::Options;
@@ -139,8 +140,7 @@ impl SledJournal {
         // First: a record must not be on the disk without the people it names.
         self.shared.people.write(&self.live)?;
         for (key, bytes) in self.encoder.frames() {
-            let inserted = self.live.frames.insert(key.to_bytes(), bytes);
-            inserted.map_err(|error| self.live.error("write", &error))?;
+            self.live.put(&self.live.frames, key.to_bytes(), bytes)?;
         }
         let cost = self.live.make_durable()?;
         Ok(CommitStats {

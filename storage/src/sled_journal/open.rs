@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::archive::Archive;
 use super::copy;
 use super::guard::with_limit;
-use super::layout::Layout;
+use super::layout::{Layout, LiveDir};
 use super::live::{Live, Meta};
 use super::options::Options;
 use super::people::People;
+use super::snapshots::Broken;
 use crate::error::JournalError;
 use crate::files;
 use crate::format::{SnapshotHead, Tip};
@@ -28,7 +29,7 @@ pub(crate) struct Inventory {
     pub(crate) scan: Scan,
     pub(crate) blobs: usize,
     /// Snapshots that are left out, and why.
-    pub(crate) broken: Vec<String>,
+    pub(crate) broken: Vec<Broken>,
 }
 
 impl Inventory {
@@ -36,10 +37,7 @@ impl Inventory {
     fn take(dir: &Path, cache_bytes: u64) -> Result<Self, JournalError> {
         let live = Arc::new(Live::open(dir, cache_bytes)?);
         let meta = live.meta()?;
-        let mut broken = Vec::new();
-        let heads = live.snapshot_heads(&mut |lot, seq, error| {
-            broken.push(format!("snapshot of lot {} at {seq}: {error}", lot.0));
-        })?;
+        let (heads, broken) = live.snapshot_heads()?;
         let first_seq = meta.as_ref().map_or(1, |meta| meta.first_seq);
         let place = live.place();
         let scan = scan(live.frames_from(0)?, &place, first_seq, &heads, &mut |_| Ok(()))?;
@@ -75,21 +73,26 @@ pub(super) struct Opened {
 
 /// Recovers a directory that this process has taken.
 pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, JournalError> {
-    let dir = layout.live_dir()?;
+    let LiveDir { dir, being_made } = layout.live_dir()?;
     layout.remove_leftovers(&dir)?;
     let (tip, failure) = (layout.tip()?, layout.failure()?);
     let inventory = Inventory::open(&dir, options)?;
     refuse_lost_log(&inventory, tip)?;
     let Inventory { mut live, meta, heads, scan, blobs, broken } = inventory;
-    for reason in broken {
-        tracing::warn!(reason, "a snapshot is left out");
+    for one in broken {
+        if one.unfinished {
+            tracing::info!(reason = %one, "removing what is there of a snapshot");
+            live.remove_generation(one.lot, one.seq)?;
+        } else {
+            tracing::warn!(reason = %one, "a snapshot is left out");
+        }
     }
     let people = {
         let (live, place) = (Arc::clone(&live), live.place());
         with_limit(&place, options.open_seconds_max, move || People::load(&live))?
     };
     for key in &scan.discarded {
-        live.frames.remove(key.to_bytes()).map_err(|error| live.error("write", &error))?;
+        live.remove(&live.frames, key.to_bytes())?;
     }
     let report = RecoveryReport {
         discarded_frames: scan.discarded.len() as u64,
@@ -105,6 +108,9 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
         live.set_meta(&meta)?;
         live.make_durable()?;
         files::sync_tree(&live.dir)?;
+        if being_made {
+            layout.set_current(files::name_of(&live.dir))?;
+        }
     }
     layout.remove_vault_key()?;
     let tip = Tip { epoch: meta.epoch().unwrap_or_default(), seq: scan.last_seq };

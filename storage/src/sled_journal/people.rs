@@ -184,7 +184,7 @@ impl People {
                     people.known.insert(people.name(&person), Pseudonym(pseudonym));
                 }
                 Some((&OLD_BY_HASH, _)) => {
-                    live.old_vault.remove(key).map_err(|error| live.error("write", &error))?;
+                    live.remove(&live.old_vault, key)?;
                 }
                 _ => return Err(JournalError::damaged(live.place(), "a strange entry in `vault`")),
             }
@@ -226,8 +226,7 @@ impl People {
                 }
                 taken += 1;
             }
-            let inserted = live.people.insert(first.serial().to_be_bytes(), value);
-            inserted.map_err(|error| live.error("write", &error))?;
+            live.put(&live.people, first.serial().to_be_bytes(), value)?;
             left = &left[taken..];
         }
         // Only now: whoever is not waiting any more is found in the tree.

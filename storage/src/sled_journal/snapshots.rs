@@ -5,13 +5,29 @@ use lotkeeper_engine::ids::LotKey;
 use super::live::Live;
 use crate::error::JournalError;
 use crate::format::{
-    SnapshotHead, SnapshotKey, decode_snapshot, encode_snapshot, head_of, join_chunks, split_chunks,
+    FormatError, SnapshotHead, SnapshotKey, decode_snapshot, encode_snapshot, head_of, join_chunks,
+    split_chunks,
 };
 use crate::scan::Heads;
 use crate::snapshot::LotSnapshot;
 
 /// Generations of a lot that are kept: recovery starts from the older, the newer is its spare.
 const GENERATIONS: usize = 2;
+
+/// A generation that no start can take.
+pub(crate) struct Broken {
+    pub(crate) lot: LotKey,
+    pub(crate) seq: u64,
+    /// Chunks are missing, as when an end came amid writing or removing it; what is there is what was written.
+    pub(crate) unfinished: bool,
+    pub(crate) error: JournalError,
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "snapshot of lot {} at {}: {}", self.lot.0, self.seq, self.error)
+    }
+}
 
 impl Live {
     /// Writes a generation and removes those before the one before it. sled's log keeps the order, so a
@@ -21,14 +37,11 @@ impl Live {
         snapshot: &LotSnapshot,
         buffer: &mut Vec<u8>,
     ) -> Result<(), JournalError> {
-        let wrong = |error: sled::Error| self.error("write", &error);
         encode_snapshot(snapshot, buffer)
             .map_err(|error| JournalError::format(self.place(), &error))?;
         let (lot, seq) = (snapshot.lot, snapshot.seq);
         for (chunk, value) in (0..).zip(split_chunks(buffer)) {
-            self.snapshots
-                .insert(SnapshotKey { lot, seq, chunk }.to_bytes(), value)
-                .map_err(wrong)?;
+            self.put(&self.snapshots, SnapshotKey { lot, seq, chunk }.to_bytes(), value)?;
         }
         let generations = self.generations(Some(lot))?;
         for (lot, old) in generations.iter().rev().skip(GENERATIONS) {
@@ -64,7 +77,11 @@ impl Live {
     }
 
     /// The bytes of one generation as they were encoded, if they are all there.
-    fn generation(&self, lot: LotKey, seq: u64) -> Result<Vec<u8>, JournalError> {
+    fn generation(
+        &self,
+        lot: LotKey,
+        seq: u64,
+    ) -> Result<Result<Vec<u8>, FormatError>, JournalError> {
         let range = SnapshotKey { lot, seq, chunk: 0 }.to_bytes()..=SnapshotKey {
             lot,
             seq,
@@ -76,42 +93,46 @@ impl Live {
             let (key, value) = entry.map_err(|error| self.error("read", &error))?;
             chunks.push((self.snapshot_key(&key)?.chunk, value));
         }
-        join_chunks(chunks.iter().map(|(chunk, value)| (*chunk, value.as_ref())))
-            .map_err(|error| JournalError::format(self.place(), &error))
+        Ok(join_chunks(chunks.iter().map(|(chunk, value)| (*chunk, value.as_ref()))))
     }
 
-    /// Heads of all intact generations; tells the others to `on_broken`.
-    pub(crate) fn snapshot_heads(
-        &self,
-        on_broken: &mut dyn FnMut(LotKey, u64, JournalError),
-    ) -> Result<Heads, JournalError> {
-        let mut heads = Heads::new();
+    /// Heads of all intact generations, and the others.
+    pub(crate) fn snapshot_heads(&self) -> Result<(Heads, Vec<Broken>), JournalError> {
+        let (mut heads, mut broken) = (Heads::new(), Vec::new());
         for (lot, seq) in self.generations(None)? {
-            let head = self.generation(lot, seq).and_then(|bytes| {
-                head_of(&bytes).map_err(|error| JournalError::format(self.place(), &error))
-            });
+            let head = self.generation(lot, seq)?.and_then(|bytes| head_of(&bytes));
+            let mut is_broken = |unfinished, error| {
+                broken.push(Broken { lot, seq, unfinished, error });
+            };
             match head {
                 Ok(head) if head.lot == lot.0 && head.seq == seq => {
                     heads.entry(lot).or_default().push(head);
                 }
                 Ok(_) => {
                     let detail = "a snapshot stands at another's key";
-                    on_broken(lot, seq, JournalError::damaged(self.place(), detail));
+                    is_broken(false, JournalError::damaged(self.place(), detail));
                 }
-                Err(error @ JournalError::NewerFormat { .. }) => return Err(error),
-                Err(error) => on_broken(lot, seq, error),
+                Err(error @ FormatError::Newer { .. }) => {
+                    return Err(JournalError::format(self.place(), &error));
+                }
+                Err(error) => {
+                    let unfinished =
+                        matches!(error, FormatError::Short { .. } | FormatError::Missing { .. });
+                    is_broken(unfinished, JournalError::format(self.place(), &error));
+                }
             }
         }
-        Ok(heads)
+        Ok((heads, broken))
     }
 
     /// A whole snapshot.
     pub(crate) fn snapshot(&self, head: &SnapshotHead) -> Result<LotSnapshot, JournalError> {
         let bytes = self.generation(LotKey(head.lot), head.seq)?;
-        decode_snapshot(&bytes).map_err(|error| JournalError::format(self.place(), &error))
+        let snapshot = bytes.and_then(|bytes| decode_snapshot(&bytes));
+        snapshot.map_err(|error| JournalError::format(self.place(), &error))
     }
 
-    fn remove_generation(&self, lot: LotKey, seq: u64) -> Result<(), JournalError> {
+    pub(crate) fn remove_generation(&self, lot: LotKey, seq: u64) -> Result<(), JournalError> {
         let range = SnapshotKey { lot, seq, chunk: 0 }.to_bytes()..=SnapshotKey {
             lot,
             seq,
@@ -120,7 +141,7 @@ impl Live {
         .to_bytes();
         for key in self.snapshots.range(range).keys() {
             let key = key.map_err(|error| self.error("read", &error))?;
-            self.snapshots.remove(key).map_err(|error| self.error("write", &error))?;
+            self.remove(&self.snapshots, key)?;
         }
         Ok(())
     }

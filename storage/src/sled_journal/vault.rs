@@ -51,9 +51,8 @@ impl SledVault {
 
     /// Takes a person out of the tree or out of the queue.
     fn remove(&self, live: &Live, pseudonym: Uuid) -> Result<(), JournalError> {
-        let failed = |error| live.error("write", &error);
         let Some(serial) = serial_of(pseudonym) else {
-            return live.old_vault.remove(old_key(pseudonym)).map(|_| ()).map_err(failed);
+            return live.remove(&live.old_vault, old_key(pseudonym));
         };
         let bytes = pseudonym.into_bytes();
         self.0.people.queue.lock().waiting.retain(|placed| placed.pseudonym != bytes);
@@ -66,8 +65,8 @@ impl SledVault {
             }
         }
         match others.is_empty() {
-            true => live.people.remove(key).map(|_| ()).map_err(failed),
-            false => live.people.insert(key, others).map(|_| ()).map_err(failed),
+            true => live.remove(&live.people, key),
+            false => live.put(&live.people, key, others),
         }
     }
 }
