@@ -18,6 +18,9 @@ use tokio::time::timeout;
 /// How long a request may take, with its connection. Longer means the server hangs, and the run says so.
 const REQUEST_SECONDS_MAX: u64 = 30;
 
+/// Makes a repeated write harmless (`docs/api.md`).
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// A connection and who speaks on it.
 #[derive(Debug)]
 pub struct HttpClient {
@@ -77,19 +80,36 @@ impl HttpClient {
 
     /// `GET`.
     pub async fn get(&mut self, path: &str) -> Result<Answer, HttpError> {
-        self.send(Method::GET, path, Bytes::new()).await
+        self.send(Method::GET, path, None, Bytes::new()).await
     }
 
     /// `POST` of a JSON body.
     pub async fn post(&mut self, path: &str, body: Bytes) -> Result<Answer, HttpError> {
-        self.send(Method::POST, path, body).await
+        self.send(Method::POST, path, None, body).await
     }
 
-    async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Result<Answer, HttpError> {
-        let answer =
-            timeout(Duration::from_secs(REQUEST_SECONDS_MAX), self.exchange(method, path, body))
-                .await
-                .unwrap_or(Err(HttpError::Timeout(REQUEST_SECONDS_MAX)));
+    /// Any write, under an `Idempotency-Key` where one is given.
+    pub async fn write(
+        &mut self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Bytes,
+    ) -> Result<Answer, HttpError> {
+        self.send(method, path, key, body).await
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Bytes,
+    ) -> Result<Answer, HttpError> {
+        let exchange = self.exchange(method, path, key, body);
+        let answer = timeout(Duration::from_secs(REQUEST_SECONDS_MAX), exchange)
+            .await
+            .unwrap_or(Err(HttpError::Timeout(REQUEST_SECONDS_MAX)));
         if answer.is_err() {
             // Half an answer may still be on the way: nothing else is sent on this connection.
             self.sender = None;
@@ -101,6 +121,7 @@ impl HttpClient {
         &mut self,
         method: Method,
         path: &str,
+        key: Option<&str>,
         body: Bytes,
     ) -> Result<Answer, HttpError> {
         let mut request = Request::builder()
@@ -110,6 +131,9 @@ impl HttpClient {
             .header(AUTHORIZATION, self.authorization.clone());
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(key) = key {
+            request = request.header(IDEMPOTENCY_KEY, key);
         }
         let request = request.body(Full::new(body))?;
         let sender = self.connected().await?;
