@@ -12,7 +12,7 @@ const IDLE_PERCENT: u32 = 5;
 /// A start is over by then.
 const START_MS_MAX: u64 = 150;
 /// How long the load runs, once everything is checked.
-const LOAD_MS: (u64, u64) = (30, 1_100);
+const LOAD_MS: (u64, u64) = (20, 600);
 /// Of a hundred rotations seen, those that are waited for and hit.
 const ROTATION_PERCENT: u32 = 80;
 /// A rotation is hit so long after it was seen.

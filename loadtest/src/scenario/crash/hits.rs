@@ -48,7 +48,9 @@ impl Hits {
                 rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
             });
             self.torn_commits += u64::from(dropped > Some(0));
-            self.torn_snapshots += u64::from(line.contains("a snapshot is left out"));
+            let says_torn = ["a snapshot is left out", "what is there of a snapshot"];
+            let is_torn = says_torn.iter().any(|says| line.contains(says));
+            self.torn_snapshots += u64::from(is_torn);
             self.rotations += u64::from(line.contains("rotation ended"));
             self.rotations_undone += u64::from(line.contains("unfinished rotation"));
         }
@@ -63,7 +65,7 @@ impl Hits {
         let more = |name, number: u64, unit| Figure::new(name, number as f64, unit);
         vec![
             kills("killed while starting, before it listened", self.before_listening),
-            kills("killed while starting, just after it listened", self.after_listening),
+            kills("killed while starting, after it listened", self.after_listening),
             kills("killed under load, requests in flight", self.in_flight),
             kills("killed under load, nothing in flight", self.nothing_in_flight),
             kills("killed when idle", self.idle),
