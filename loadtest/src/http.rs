@@ -6,7 +6,9 @@ use crate::wire::Problem;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, IF_MATCH, RETRY_AFTER};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER,
+};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -17,6 +19,9 @@ use tokio::time::timeout;
 
 /// How long a request may take, with its connection. Longer means the server hangs, and the run says so.
 const REQUEST_SECONDS_MAX: u64 = 30;
+
+/// Makes a repeated write harmless (`docs/api.md`).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A connection and who speaks on it.
 #[derive(Debug)]
@@ -77,12 +82,12 @@ impl HttpClient {
 
     /// `GET`.
     pub async fn get(&mut self, path: &str) -> Result<Answer, HttpError> {
-        self.send(Method::GET, path, Bytes::new(), None).await
+        self.ask(Method::GET, path, Bytes::new(), None).await
     }
 
     /// `POST` of a JSON body.
     pub async fn post(&mut self, path: &str, body: Bytes) -> Result<Answer, HttpError> {
-        self.send(Method::POST, path, body, None).await
+        self.ask(Method::POST, path, body, None).await
     }
 
     /// Any method, with the version for `If-Match` where there is one.
@@ -93,7 +98,29 @@ impl HttpClient {
         body: Bytes,
         if_match: Option<u32>,
     ) -> Result<Answer, HttpError> {
-        let exchange = self.exchange(method, path, body, if_match);
+        let condition = if_match.map(|version| (IF_MATCH, format!("\"{version}\"")));
+        self.ask(method, path, body, condition).await
+    }
+
+    /// Any write, under an `Idempotency-Key` where one is given.
+    pub async fn write(
+        &mut self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Bytes,
+    ) -> Result<Answer, HttpError> {
+        self.ask(method, path, body, key.map(|key| (IDEMPOTENCY_KEY, key.to_owned()))).await
+    }
+
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        header: Option<(HeaderName, String)>,
+    ) -> Result<Answer, HttpError> {
+        let exchange = self.exchange(method, path, body, header);
         let answer = timeout(Duration::from_secs(REQUEST_SECONDS_MAX), exchange)
             .await
             .unwrap_or(Err(HttpError::Timeout(REQUEST_SECONDS_MAX)));
@@ -109,7 +136,7 @@ impl HttpClient {
         method: Method,
         path: &str,
         body: Bytes,
-        if_match: Option<u32>,
+        header: Option<(HeaderName, String)>,
     ) -> Result<Answer, HttpError> {
         let mut request = Request::builder()
             .method(method)
@@ -119,8 +146,8 @@ impl HttpClient {
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if let Some(version) = if_match {
-            request = request.header(IF_MATCH, format!("\"{version}\""));
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         let request = request.body(Full::new(body))?;
         let sender = self.connected().await?;

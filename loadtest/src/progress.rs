@@ -53,3 +53,12 @@ pub async fn show(clock: Clock, began_us: u64, window: Window, gauges: Arc<Gauge
     }
     bar.finish_and_clear();
 }
+
+/// A line for a run that is counted in kills; whoever runs it moves it on.
+pub fn of_kills(kills: u64) -> ProgressBar {
+    let bar = ProgressBar::new(kills);
+    if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}

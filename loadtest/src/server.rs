@@ -12,7 +12,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
@@ -77,6 +77,15 @@ pub struct Start<'a> {
     pub parent: Option<&'a Path>,
     /// Settings in the environment, which stand above the configuration file.
     pub settings: &'a [(&'static str, String)],
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+/// What `lotkeeper check` said.
+#[derive(Debug)]
+pub struct Verdict {
+    pub is_clean: bool,
+    pub said: String,
 }
 
 impl Server {
@@ -90,8 +99,8 @@ impl Server {
             .tempdir_in(&parent)
             .map_err(in_parent)?;
         let (config, settings) = (how.config.map(Path::to_path_buf), how.settings.to_vec());
-        let (child, addr) =
-            spawn(&binary, &dir, "127.0.0.1:0", config.as_deref(), &settings).await?;
+        let listen = how.listen.to_string();
+        let (child, addr) = spawn(&binary, &dir, &listen, config.as_deref(), &settings).await?;
         Ok(Self { process: Process { child, dir }, addr, binary, config, settings })
     }
 
@@ -108,6 +117,49 @@ impl Server {
         let (child, _) = spawn(&self.binary, dir, &listen, config, &self.settings).await?;
         self.process.child = child;
         Ok(())
+    }
+
+    /// Starts it again and kills it so long after, listening or not; says whether it had come to listen.
+    pub async fn start_and_kill(&mut self, after: Duration) -> Result<bool, LoadError> {
+        let listen = self.addr.to_string();
+        let (config, dir) = (self.config.as_deref(), &self.process.dir);
+        let (child, stdout) = launch(&self.binary, dir, &listen, config, &self.settings)?;
+        self.process.child = child;
+        let began = Instant::now();
+        let listens = timeout(after, address_line(stdout)).await.is_ok_and(|addr| addr.is_some());
+        tokio::time::sleep(after.saturating_sub(began.elapsed())).await;
+        self.kill().await?;
+        Ok(listens)
+    }
+
+    /// Has `lotkeeper check` look at its data, while it does not run.
+    pub async fn check(&self) -> Result<Verdict, LoadError> {
+        let output = hermetic(&self.binary)
+            .args(["check", "--data"])
+            .arg(data_path(&self.process.dir))
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .map_err(|source| LoadError::Spawn { binary: self.binary.clone(), source })?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).trim().to_string();
+        Ok(Verdict { is_clean: output.status.success(), said })
+    }
+
+    /// What it logged from that byte on.
+    pub fn log_from(&self, byte: usize) -> String {
+        let log = std::fs::read(log_path(&self.process.dir)).unwrap_or_default();
+        String::from_utf8_lossy(log.get(byte..).unwrap_or_default()).into_owned()
+    }
+
+    /// Its data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        data_path(&self.process.dir)
+    }
+
+    /// Leaves the directory where it is when the run ends.
+    pub fn keep_dir(&mut self) {
+        self.process.dir.disable_cleanup(true);
     }
 
     /// Mints what a run needs, good for at least `valid`.
@@ -163,7 +215,7 @@ impl Server {
     }
 
     /// Asks it to end, waits, and ends it by force when it does not. Says how it ended.
-    pub async fn stop(mut self) -> Result<ExitStatus, String> {
+    pub async fn stop(&mut self) -> Result<ExitStatus, String> {
         let pid = self.process.child.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(pid) = pid {
             // An error means that it is gone already; its status tells.
@@ -194,6 +246,23 @@ async fn spawn(
     config: Option<&Path>,
     settings: &[(&'static str, String)],
 ) -> Result<(Living, SocketAddr), LoadError> {
+    let (child, stdout) = launch(binary, dir, listen, config, settings)?;
+    let why = match timeout(Duration::from_secs(START_SECONDS_MAX), address_line(stdout)).await {
+        Ok(Some(addr)) => return Ok((child, addr)),
+        Ok(None) => "it ended before it listened".into(),
+        Err(_) => format!("no `{LISTENING}...` within {START_SECONDS_MAX} s"),
+    };
+    Err(LoadError::ServerDown { why, log_tail: log_tail(dir) })
+}
+
+/// Starts the process.
+fn launch(
+    binary: &Path,
+    dir: &TempDir,
+    listen: &str,
+    config: Option<&Path>,
+    settings: &[(&'static str, String)],
+) -> Result<(Living, ChildStdout), LoadError> {
     let in_dir = |source| LoadError::File { path: dir.path().into(), source };
     let log = File::options().create(true).append(true).open(log_path(dir)).map_err(in_dir)?;
     let mut command = hermetic(binary);
@@ -208,12 +277,7 @@ async fn spawn(
     let spawned = spawned.map_err(|source| LoadError::Spawn { binary: binary.into(), source })?;
     let mut child = Living(spawned);
     let stdout = child.0.stdout.take().expect("stdout was asked to be a pipe");
-    let why = match timeout(Duration::from_secs(START_SECONDS_MAX), address_line(stdout)).await {
-        Ok(Some(addr)) => return Ok((child, addr)),
-        Ok(None) => "it ended before it listened".into(),
-        Err(_) => format!("no `{LISTENING}...` within {START_SECONDS_MAX} s"),
-    };
-    Err(LoadError::ServerDown { why, log_tail: log_tail(dir) })
+    Ok((child, stdout))
 }
 
 /// Reads up to the line that names the address, and keeps reading what follows: a full pipe would stop the server.

@@ -70,7 +70,7 @@ pub struct Evidence<'a> {
     pub client_cores_used: f64,
     pub other_cores_used: f64,
     pub lags: u64,
-    /// The rate changes on purpose, so a slow beginning says nothing.
+    /// The rate changes on purpose (a spike, a server that is killed), so a slow beginning says nothing.
     pub has_spike: bool,
     /// The run was to show drift and was too short for it.
     pub drift_unjudged: bool,

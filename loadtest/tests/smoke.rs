@@ -234,10 +234,23 @@ fn wrong_usage_is_refused_with_the_remedy_before_anything_starts() {
         (&["storm", "--rounds", "0"], "at least 1"),
         (&["overload", "--overload-factor", "0.5"], "1 to 100"),
         (&["overload", "--lots", "1"], "at least 2"),
+        (&["crash", "--kills", "0"], "at least 1"),
+        (&["crash", "--url", "http://127.0.0.1:9"], "leave --url out"),
     ] {
         let output = load(args);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
         assert!(stderr.contains(said), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_again_and_again_keeps_every_promise() {
+    let report = run("crash", &["--kills", "5", "--check-every", "2", "--seed", "3"]);
+    assert_all_checked(&report, 12);
+    assert_eq!(figure(&report, "kills"), 5.0);
+    assert!(figure(&report, "answers to writes checked") > 0.0, "{report:#}");
+    for figure in ["readings", "bookings_granted", "stream_entries", "reads"] {
+        assert!(report["totals"][figure].as_u64() > Some(0), "{figure}: {report:#}");
     }
 }

@@ -21,7 +21,7 @@ use crate::limit::Measured;
 use crate::machine::{Machine, Usage, commit};
 use crate::pace::Surge;
 use crate::recorder::{Measure, Recorder, Tally, Window};
-use crate::scenario::{Plan, Sample};
+use crate::scenario::{Plan, Sample, Scenario};
 use crate::series::POINTS_MAX;
 use crate::verify::Check;
 use crate::warning::{self, Evidence, Warning};
@@ -198,7 +198,7 @@ impl Report {
             client_cores_used: client_during(facts).max(per(client_seconds, seconds)),
             other_cores_used: per(other_seconds.max(0.0), seconds),
             lags: facts.lags,
-            has_spike: facts.surge.is_some(),
+            has_spike: facts.surge.is_some() || plan.scenario == Scenario::Crash,
             drift_unjudged,
             dir_in_memory: facts.data_dir.as_deref().filter(|_| facts.data_in_memory),
             is_debug_build: cfg!(debug_assertions),

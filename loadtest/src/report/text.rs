@@ -3,6 +3,7 @@
 use super::Report;
 use super::phases::Phases;
 use std::fmt;
+use std::path::Path;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,7 +29,7 @@ impl Report {
         let (client, server) = (self.client_version, &self.server_version);
         write!(f, "software  lotkeeper {server}, lotkeeper-load {client}, commit {}", self.commit)?;
         match &self.data_dir {
-            Some(dir) => writeln!(f, "; data in {dir} (removed)"),
+            Some(dir) => writeln!(f, "; data in {dir} ({})", fate(dir)),
             None => writeln!(f, "; a running server"),
         }
     }
@@ -192,6 +193,11 @@ fn write_spike(spike: &Phases, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+/// What became of the data: a report is written when the run has cleared up.
+pub(super) fn fate(dir: &str) -> &'static str {
+    if Path::new(dir).exists() { "kept" } else { "removed" }
 }
 
 pub(super) fn whole(rate: f64) -> String {

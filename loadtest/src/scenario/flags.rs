@@ -24,7 +24,7 @@ impl View {
     }
 }
 
-/// What `idle`, `storm` and `overload` take.
+/// What `idle`, `storm`, `overload` and `crash` take.
 #[derive(Clone, Debug, Args)]
 pub struct CourseFlags {
     /// idle: websockets that are held open.
@@ -50,4 +50,16 @@ pub struct CourseFlags {
     /// overload: what is offered, in multiples of the capacity found.
     #[arg(long, default_value_t = 8.0)]
     pub overload_factor: f64,
+
+    /// crash: how often the server is killed.
+    #[arg(long, default_value_t = 200)]
+    pub kills: usize,
+
+    /// crash: `lotkeeper check` looks at the directory after every so many kills.
+    #[arg(long, default_value_t = 10)]
+    pub check_every: usize,
+
+    /// crash: leaves the server's directory where it is when a check failed.
+    #[arg(long)]
+    pub keep_failed: bool,
 }

@@ -191,12 +191,16 @@ impl Plan {
     fn check_course(&self) -> Result<(), LoadError> {
         let has_own_course = matches!(
             self.scenario,
-            Scenario::Idle | Scenario::Storm | Scenario::Overload | Scenario::Fanout
+            Scenario::Idle
+                | Scenario::Storm
+                | Scenario::Overload
+                | Scenario::Fanout
+                | Scenario::Crash
         );
         let shaped = !self.ramp.is_zero() || self.arrivals != Arrivals::default();
         match has_own_course && shaped {
             true => Err(LoadError::usage(
-                "--arrivals and --ramp are not for idle, storm, overload and fanout, which have a course of their own",
+                "--arrivals and --ramp are not for idle, storm, overload, fanout and crash, which have a course of their own",
             )),
             false => Ok(()),
         }

@@ -11,6 +11,7 @@ use crate::target::{Role, Target, loopback_address, read_tokens};
 use crate::verify::{Check, SERVER_ENDS_WELL};
 use crate::wire::Livez;
 use bytes::Bytes;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,17 +42,26 @@ impl Session {
         length: Duration,
         settings: &[(&'static str, String)],
     ) -> Result<Self, LoadError> {
-        let running_pid = options.server_pid;
         if let Some(url) = &options.url {
             let addr = loopback_address(url)?;
             let variable = |name: &str| std::env::var(name).ok();
             let target = Target::new(addr, read_tokens(options.token_file.as_deref(), variable)?)?;
-            return Ok(Self { target, server: None, running_pid });
+            return Ok(Self { target, server: None, running_pid: options.server_pid });
         }
+        Self::own(options, length, settings, SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Starts an own server at an address.
+    pub async fn own(
+        options: &Options,
+        length: Duration,
+        settings: &[(&'static str, String)],
+        listen: SocketAddr,
+    ) -> Result<Self, LoadError> {
         let (config, parent) = (options.server_config.as_deref(), options.data_parent.as_deref());
-        let server = Server::start(Start { config, parent, settings }).await?;
+        let server = Server::start(Start { config, parent, settings, listen }).await?;
         let target = server.target(length + TOKEN_RESERVE).await?;
-        Ok(Self { target, server: Some(server), running_pid })
+        Ok(Self { target, server: Some(server), running_pid: None })
     }
 
     /// The server's process, where it is known.
@@ -75,7 +85,7 @@ impl Session {
 
     /// Ends the own server, which is checked as well.
     pub async fn close(self, mut facts: Facts) -> Facts {
-        let Some(server) = self.server else { return facts };
+        let Some(mut server) = self.server else { return facts };
         facts.data_dir = Some(server.dir().display().to_string());
         facts.data_in_memory = server.is_in_memory();
         let mut ended = Check::new(SERVER_ENDS_WELL, "servers");
@@ -89,7 +99,7 @@ impl Session {
 }
 
 /// The server's version, "unknown" when its probe does not say.
-async fn version(client: &mut HttpClient) -> Result<String, LoadError> {
+pub(super) async fn version(client: &mut HttpClient) -> Result<String, LoadError> {
     let doing = || "GET /livez".to_string();
     let answer =
         client.get("/livez").await.map_err(|source| LoadError::Http { doing: doing(), source })?;
@@ -101,7 +111,7 @@ async fn version(client: &mut HttpClient) -> Result<String, LoadError> {
 }
 
 /// In base 36 a second is six characters: lots of two runs on one server keep apart.
-fn run_name(clock: Clock) -> String {
+pub(super) fn run_name(clock: Clock) -> String {
     let mut rest = clock.now_us() / 1_000;
     let mut name = Vec::new();
     while rest > 0 {

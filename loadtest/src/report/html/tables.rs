@@ -1,7 +1,7 @@
 //! The page's tables: the same rows as the text report, and the parameters in full.
 
 use super::super::phases::Phases;
-use super::super::text::{bytes, thousands, time};
+use super::super::text::{bytes, fate, thousands, time};
 use super::{Report, seconds};
 use crate::report::FanOut;
 use maud::{Markup, html};
@@ -180,7 +180,7 @@ pub fn place(report: &Report) -> Markup {
     let data = report
         .data_dir
         .as_ref()
-        .map_or("a running server's own".into(), |dir| format!("{dir} (removed)"));
+        .map_or("a running server's own".into(), |dir| format!("{dir} ({})", fate(dir)));
     named(
         "Machine and software",
         [
