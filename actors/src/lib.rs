@@ -37,4 +37,5 @@ pub use metrics::Metrics;
 pub use options::Options;
 pub use reply::{Done, ReadingsDone, Refused, SlotReading};
 pub use ring::{Batch, CatchUp, Change, ChangeKind, Ring};
+pub use submission::Origin;
 pub use view::LotView;

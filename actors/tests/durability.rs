@@ -23,7 +23,8 @@ async fn an_answer_is_seen_by_the_next_read_and_survives_a_power_cut() {
     let (store, clock) = (MemoryStore::default(), Clock::manual(START));
     let engine = start(&store, &clock).await;
     let lot = create(&engine, "L1", 3).await;
-    let done = engine.readings(&lot, vec![reading(1, true, START, 1)]).unwrap().await.unwrap();
+    let done =
+        engine.readings(&lot, vec![reading(1, true, START, 1)], None).unwrap().await.unwrap();
     assert_eq!((done.accepted, done.lot_seq), (1, 2));
     assert_eq!(lot.view().status(SlotIndex(1)), Status::Occupied);
 
@@ -46,7 +47,11 @@ async fn the_ring_is_refilled_so_that_a_reader_resumes_after_a_restart() {
         let observed = START.plus(Seconds(u32::from(step)));
         clock.advance(1);
         let occupied = step % 2 == 0;
-        engine.readings(&lot, vec![reading(0, occupied, observed, 0)]).unwrap().await.unwrap();
+        engine
+            .readings(&lot, vec![reading(0, occupied, observed, 0)], None)
+            .unwrap()
+            .await
+            .unwrap();
     }
     engine.shutdown(Duration::from_secs(5)).await;
     let engine = start(&store, &clock).await;
@@ -214,14 +219,14 @@ async fn a_failed_commit_is_an_unknown_outcome_shows_nothing_and_ends_the_proces
     let journal = Box::new(Hooked(journal, Box::new(dies_at_the_second)));
     let engine = start_with(journal, recovery, &clock, options(&failed)).await;
     let lot = create(&engine, "L1", 1).await;
-    let answer = engine.readings(&lot, vec![reading(0, true, START, 1)]).unwrap().await;
+    let answer = engine.readings(&lot, vec![reading(0, true, START, 1)], None).unwrap().await;
     assert!(matches!(answer, Err(CommandError::OutcomeUnknown)), "{answer:?}");
     assert_eq!(
         lot.view().status(SlotIndex(0)),
         Status::Unknown,
         "what is not durable is not shown"
     );
-    let later = engine.readings(&lot, vec![reading(0, true, START, 2)]).err();
+    let later = engine.readings(&lot, vec![reading(0, true, START, 2)], None).err();
     assert!(matches!(later, Some(CommandError::OutcomeUnknown)), "{later:?}");
     // The callback runs after the callers were answered: wait for the thread, not for a time.
     while !failed.load(Ordering::SeqCst) {

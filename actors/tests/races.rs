@@ -89,7 +89,7 @@ async fn killing_actors_at_random_changes_nothing_a_client_can_see() {
         }
         let occupied = dice.roll(2) == 0;
         let sent = vec![reading(slot, occupied, START.plus(Seconds(step)), 0)];
-        let done = engine.readings(&lot, sent).unwrap().await.unwrap();
+        let done = engine.readings(&lot, sent, None).unwrap().await.unwrap();
         let changed = model.insert(slot, occupied) != Some(occupied);
         assert_eq!(
             (done.accepted, done.unchanged),

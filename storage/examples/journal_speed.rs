@@ -9,17 +9,20 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lotkeeper_engine::ids::{LotKey, SlotIndex};
+use lotkeeper_engine::ids::{LotKey, Pseudonym, SlotIndex};
 use lotkeeper_engine::slot::{Event as SlotEvent, Mark, Sighting, Source};
 use lotkeeper_engine::time::Timestamp;
 use lotkeeper_storage::format::Encoder;
-use lotkeeper_storage::{Event, Journal, Options, Record, SledJournal};
+use lotkeeper_storage::{By, Event, Journal, Options, Record, Role, SledJournal};
+use uuid::Uuid;
 
 /// As in the server: a commit of thousands of records is a matter of buffers (ADR 0014).
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const LOTS: u64 = 1_000;
+/// Tokens through which the readings of a commit come.
+const ASKERS: u64 = 10;
 
 fn records(first_seq: u64, count: u64) -> Vec<Record> {
     let record = |seq: u64| {
@@ -34,6 +37,10 @@ fn records(first_seq: u64, count: u64) -> Vec<Record> {
             lot_seq: 1 + (seq - 1) / LOTS,
             at,
             event: Event::Slot(slot, SlotEvent::Occupied(sighting)),
+            by: Some(By {
+                subject: Pseudonym(Uuid::from_u128(u128::from(seq % ASKERS))),
+                role: Role::Device,
+            }),
             claim: None,
         }
     };
