@@ -3,10 +3,12 @@
 //! then, for programs, `--slices`: only the journal, and each line of standard input, `RECORDS SECONDS`, asks
 //! for that many records per commit for so long and gets one JSON object. Whoever asks can then let something
 //! else take turns with it. The journal of a size goes on until another size is asked for.
+//! `JOURNAL_SPEED_ASKERS` sets through how many tokens the readings come.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use lotkeeper_engine::ids::{LotKey, Pseudonym, SlotIndex};
@@ -22,7 +24,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const LOTS: u64 = 1_000;
 /// Tokens through which the readings of a commit come.
-const ASKERS: u64 = 10;
+static ASKERS: LazyLock<u64> = LazyLock::new(|| {
+    let given = std::env::var("JOURNAL_SPEED_ASKERS").ok().and_then(|text| text.parse().ok());
+    given.unwrap_or(10)
+});
 
 fn records(first_seq: u64, count: u64) -> Vec<Record> {
     let record = |seq: u64| {
@@ -38,7 +43,7 @@ fn records(first_seq: u64, count: u64) -> Vec<Record> {
             at,
             event: Event::Slot(slot, SlotEvent::Occupied(sighting)),
             by: Some(By {
-                subject: Pseudonym(Uuid::from_u128(u128::from(seq % ASKERS))),
+                subject: Pseudonym(Uuid::from_u128(u128::from(seq % *ASKERS))),
                 role: Role::Device,
             }),
             claim: None,
