@@ -24,6 +24,8 @@ mod slot;
 mod start;
 mod submission;
 mod supervisor;
+mod sync;
+mod tick_flag;
 mod ticker;
 mod view;
 mod writer;

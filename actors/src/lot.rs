@@ -1,7 +1,6 @@
 //! The lot actor: a thin shell around `engine::lot`, and the keeper of the lot's deadlines.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::lot::{self, Bays, Command, Decision, Lot};
@@ -17,13 +16,14 @@ use crate::error::CommandError;
 use crate::reply::Done;
 use crate::slot::SlotMessage;
 use crate::submission::{CommandPort, CommandReply, Origin, Reply, Submission};
+use crate::tick_flag::TickTicket;
 use crate::view;
 
 pub(crate) struct LotActor;
 
 pub(crate) enum LotMessage {
     Command(Box<(Command, Origin, CommandPort)>),
-    Tick(OwnedSemaphorePermit),
+    Tick(OwnedSemaphorePermit, TickTicket),
 }
 
 /// What a lot actor is made from, at launch and at every restart: the durable view, nothing else.
@@ -59,7 +59,6 @@ impl LotState {
             events,
             silence_due: Timestamp::MIN,
         };
-        state.entry.tick_sent.store(false, Ordering::Release);
         state.set_next_due();
         state
     }
@@ -129,7 +128,6 @@ impl LotState {
     }
 
     fn tick(&mut self, permit: OwnedSemaphorePermit) {
-        self.entry.tick_sent.store(false, Ordering::Release);
         let now = self.shared.clock.now();
         let listening_since = self.shared.listening_since;
         let decision = self.decide(&Command::Tick { listening_since }, now);
@@ -203,7 +201,10 @@ impl Actor for LotActor {
                 let (command, origin, port) = *command;
                 state.command(&command, origin, port);
             }
-            LotMessage::Tick(permit) => state.tick(permit),
+            LotMessage::Tick(permit, ticket) => {
+                state.tick(permit);
+                drop(ticket);
+            }
         }
         Ok(())
     }

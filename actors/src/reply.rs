@@ -2,15 +2,14 @@
 //! A port that is dropped without an answer means that nothing was journaled: the sender sends again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::slot::{self, Outcome, Reading};
 use lotkeeper_storage::{By, ClaimOutcome};
-use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::directory::LotHandle;
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
 
 /// A granted command: durable, and seen by every read from now on.
 #[derive(Clone, Debug)]
