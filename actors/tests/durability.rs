@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{START, command, create, options, reading, reserve, start, start_with, window};
-use lotkeeper_actors::{CatchUp, Clock, CommandError};
+use common::{
+    START, cancel, command, create, options, reading, reserve, start, start_with, window,
+};
+use lotkeeper_actors::{CatchUp, Clock, CommandError, Options};
 use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::lot::{Choice, Rejection};
 use lotkeeper_engine::status::Status;
@@ -201,6 +203,36 @@ impl Journal for Hooked {
     fn last_commit(&self) -> lotkeeper_storage::CommitStats {
         self.0.last_commit()
     }
+}
+
+/// Whoever asks more than the permits allow is told so at once; reads and the clock do not wait for the disk;
+/// what was taken is answered when the disk is done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_hangs_holds_up_writes_alone() {
+    let (store, clock) = (MemoryStore::default(), Clock::manual(START));
+    let (journal, recovery) = MemoryJournal::open(store);
+    let (go_on, gate) = std::sync::mpsc::channel::<()>();
+    let waits = move || {
+        gate.recv().map_err(|_| JournalError::Poisoned { cause: "the test is over".to_owned() })
+    };
+    let journal = Box::new(Hooked(journal, Box::new(waits)));
+    let options = Options { permits_records: 2, ..options(&Arc::default()) };
+    let engine = start_with(journal, recovery, &clock, options).await;
+    go_on.send(()).unwrap();
+    let lot = create(&engine, "L1", 4).await;
+    // From here on the disk hangs.
+    let sent = |slot| engine.readings(&lot, vec![reading(slot, true, START, 1)], None);
+    let waiting = [sent(0).unwrap(), sent(1).unwrap()];
+    assert!(matches!(sent(2).err(), Some(CommandError::Overloaded)));
+    assert!(matches!(command(&engine, &lot, cancel(1)).await, Err(CommandError::Overloaded)));
+    assert_eq!((lot.view().lot_seq, engine.ready()), (1, Ok(())), "reads go on, and the probe");
+    // One commit or two: whatever had come in when the first one began.
+    (0..2).for_each(|_| go_on.send(()).unwrap());
+    for answer in waiting {
+        assert_eq!(answer.await.unwrap().accepted, 1);
+    }
+    go_on.send(()).unwrap();
+    assert_eq!(sent(2).unwrap().await.unwrap().accepted, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
