@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use dashmap::mapref::entry::Entry;
-use dashmap::{DashMap, DashSet};
 use lotkeeper_engine::ids::{LotKey, ReservationId};
 use lotkeeper_storage::{Claim, ClaimKey, ClaimOutcome};
 
 use crate::error::CommandError;
+use crate::sync::{DashMap, DashSet, Entry};
 
 #[derive(Clone)]
 enum State {

@@ -4,6 +4,7 @@
 //! monotonic clock, and is slewed towards the wall. A large disagreement is an alarm and is not followed:
 //! a wrong wall clock must not expire every hold of a city at once.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -21,20 +22,42 @@ pub struct Clock(Arc<Kind>);
 
 #[derive(Debug)]
 enum Kind {
-    System { started: Instant, offset_micros: AtomicI64, alarm: AtomicBool },
+    System { started: Instant, offset_micros: AtomicI64, alarm: AtomicBool, wall: Wall },
     Manual(AtomicI64),
+}
+
+/// The wall clock: the machine's, or one of a rehearsal.
+struct Wall(Box<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Wall {
+    fn micros(&self) -> i64 {
+        (self.0)().micros()
+    }
+}
+
+impl fmt::Debug for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wall({})", (self.0)())
+    }
 }
 
 impl Clock {
     /// The machine's time, never behind `floor`.
     #[must_use]
     pub fn system(floor: Timestamp) -> Self {
-        let offset_micros = AtomicI64::new(wall_micros().max(floor.micros()));
-        Self(Arc::new(Kind::System {
-            started: Instant::now(),
-            offset_micros,
-            alarm: AtomicBool::new(false),
-        }))
+        Self::with_wall(floor, || Timestamp::from_micros(wall_micros()))
+    }
+
+    /// As [`Clock::system`] with another wall clock: to rehearse one that jumps.
+    #[must_use]
+    pub fn with_wall(
+        floor: Timestamp,
+        wall: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        let wall = Wall(Box::new(wall));
+        let offset_micros = AtomicI64::new(wall.micros().max(floor.micros()));
+        let (started, alarm) = (Instant::now(), AtomicBool::new(false));
+        Self(Arc::new(Kind::System { started, offset_micros, alarm, wall }))
     }
 
     /// A clock that moves when told: for simulation and tests.
@@ -63,8 +86,8 @@ impl Clock {
 
     /// One second's correction towards the wall clock; tells whether the two disagree too much.
     pub(crate) fn discipline(&self) -> bool {
-        let Kind::System { offset_micros, alarm, .. } = &*self.0 else { return false };
-        let difference = wall_micros().saturating_sub(self.now().micros());
+        let Kind::System { offset_micros, alarm, wall, .. } = &*self.0 else { return false };
+        let difference = wall.micros().saturating_sub(self.now().micros());
         let wrong = difference.abs() > DISAGREEMENT_MICROS_MAX;
         if !wrong {
             let step = difference.clamp(-SLEW_MICROS_PER_SECOND, SLEW_MICROS_PER_SECOND);

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use lotkeeper_engine::ids::{LotId, LotKey, SlotIndex};
@@ -20,6 +20,7 @@ use crate::hub::Watchers;
 use crate::lot::LotMessage;
 use crate::ring::Ring;
 use crate::slot::SlotMessage;
+use crate::tick_flag::TickFlag;
 use crate::view::LotView;
 
 /// A lot: the door to its actors, its durable view and its change feed. A copy is the same lot.
@@ -40,7 +41,7 @@ pub(crate) struct Entry {
     sensor_rules: AtomicU64,
     /// When the lot must next be ticked, in microseconds.
     pub next_due_micros: AtomicI64,
-    pub tick_sent: AtomicBool,
+    pub tick: TickFlag,
     actors: RwLock<Actors>,
 }
 
@@ -67,7 +68,7 @@ impl Entry {
             watchers: Watchers::default(),
             sensor_rules: AtomicU64::new(0),
             next_due_micros: AtomicI64::new(i64::MAX),
-            tick_sent: AtomicBool::new(false),
+            tick: TickFlag::default(),
             actors: RwLock::default(),
         };
         entry.take_rules(&spec.rules);

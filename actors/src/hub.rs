@@ -1,14 +1,10 @@
 //! Wakes the readers of lots that changed. The publisher only names the lot; one task does the waking, so
 //! a thousand watchers cost the journal's path nothing.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use crossbeam::queue::SegQueue;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-
 use crate::directory::LotHandle;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Notify, Ordering, SegQueue, fence};
 
 /// One connection's alarm clock, for all lots it watches.
 #[derive(Debug, Default)]
@@ -28,7 +24,9 @@ impl Watcher {
 
     /// Forgets changes up to now: the caller is about to look at its rings without having waited.
     pub fn seen(&self) {
-        self.dirty.store(false, Ordering::Release);
+        // A swap, though nobody asks for the value: a store could pass the look at the rings that follows, and
+        // wipe out a flag whose change that look had not seen.
+        self.dirty.swap(false, Ordering::AcqRel);
     }
 
     /// Wakes the connection for another reason than a change.
@@ -55,6 +53,9 @@ impl Watchers {
         list.retain(|known| known.strong_count() > 0);
         list.push(Arc::downgrade(watcher));
         self.number.store(list.len(), Ordering::Release);
+        // Pairs with the one in `Hub::touch`: either the publisher counts this watcher, or this watcher's look at
+        // the ring, which comes after, sees what the publisher had put there.
+        fence(Ordering::SeqCst);
     }
 
     /// Ends one [`Watchers::add`] of this watcher.
@@ -74,8 +75,9 @@ impl Watchers {
     }
 
     fn wake(&self) {
-        // Cleared first: a change that comes while we wake queues the lot again.
-        self.queued.store(false, Ordering::Release);
+        // Cleared first: a change that comes while we wake queues the lot again. By a swap, so that a change which
+        // found the lot queued before is seen by those who are woken now.
+        self.queued.swap(false, Ordering::AcqRel);
         let mut list = self.list.lock();
         list.retain(|watcher| match watcher.upgrade() {
             Some(watcher) => {
@@ -96,8 +98,11 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
+    /// After the change is in the lot's ring.
     pub fn touch(&self, lot: &LotHandle) {
         let watchers = lot.watchers();
+        // See `Watchers::add`.
+        fence(Ordering::SeqCst);
         if watchers.count() > 0 && !watchers.queued.swap(true, Ordering::AcqRel) {
             self.changed.push(lot.clone());
         }
@@ -113,10 +118,15 @@ impl Hub {
     /// Runs for ever.
     pub async fn run(self: Arc<Self>) {
         loop {
-            self.notify.notified().await;
-            while let Some(lot) = self.changed.pop() {
-                lot.watchers().wake();
-            }
+            self.round().await;
+        }
+    }
+
+    /// Waits for touches and wakes whoever watches.
+    pub async fn round(&self) {
+        self.notify.notified().await;
+        while let Some(lot) = self.changed.pop() {
+            lot.watchers().wake();
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use lotkeeper_engine::ids::{LotKey, ReservationId};
 use lotkeeper_engine::lot::{self, Command, Outcome, Rejection};
 use lotkeeper_engine::spec::Spec;
-use lotkeeper_storage::{Claim, Event};
+use lotkeeper_storage::{By, Claim, Event};
 use smallvec::smallvec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -20,7 +20,7 @@ use crate::error::{CommandError, NotReady};
 use crate::lot::LotMessage;
 use crate::reply::{Done, ReadingBatch, ReadingTicket, ReadingsDone, Refused, SlotReading};
 use crate::slot::SlotMessage;
-use crate::submission::{CommandPort, CommandReply, Reply, Submission};
+use crate::submission::{CommandPort, CommandReply, Origin, Reply, Submission};
 use std::sync::atomic::Ordering;
 
 type Answer = oneshot::Receiver<Result<Done, CommandError>>;
@@ -30,8 +30,12 @@ impl Engine {
     ///
     /// # Errors
     /// What is wrong with the specification, a taken code, or why nothing is accepted now.
-    pub async fn create_lot(&self, spec: Spec, claim: Option<Claim>) -> Result<Done, CommandError> {
-        let shared = &self.shared;
+    pub async fn create_lot(
+        &self,
+        spec: Spec,
+        origin: impl Into<Origin>,
+    ) -> Result<Done, CommandError> {
+        let (shared, Origin { by, claim }) = (&self.shared, origin.into());
         let faults = spec.faults();
         if !faults.is_empty() {
             return Err(CommandError::Rejected(Rejection::Invalid { faults }));
@@ -54,9 +58,9 @@ impl Engine {
         let (answer, answered) = oneshot::channel();
         let port = CommandPort { answer, ticket, permit: Some(permit) };
         let reply = Reply::Command(Box::new(CommandReply { port, outcome: Ok(Outcome::Lot) }));
-        let event = Event::Lot(lot::Event::Created(Arc::new(spec)));
-        let at = shared.clock.now();
-        shared.submit(Submission { lot: key, at, events: smallvec![event], claim, reply });
+        let events = smallvec![Event::Lot(lot::Event::Created(Arc::new(spec)))];
+        let (lot, at) = (key, shared.clock.now());
+        shared.submit(Submission { lot, at, events, overdue: 0, by, claim, reply });
         answered.await.unwrap_or(Err(CommandError::OutcomeUnknown))
     }
 
@@ -64,17 +68,17 @@ impl Engine {
     ///
     /// # Errors
     /// Why nothing is accepted now, or what an idempotency key or id is already used for.
-    pub fn command(
+    pub fn command<O: Into<Origin>>(
         &self,
         lot: &LotHandle,
         command: Command,
-        claim: Option<Claim>,
-    ) -> Result<impl Future<Output = Result<Done, CommandError>> + Send + use<>, CommandError> {
-        let engine = self.clone();
-        let lot = lot.clone();
+        origin: O,
+    ) -> Result<impl Future<Output = Result<Done, CommandError>> + Send + use<O>, CommandError>
+    {
+        let (engine, lot, origin) = (self.clone(), lot.clone(), origin.into());
         // Looked at before the send: a restart in between is not missed.
         let mut restarts = self.shared.restarts.count();
-        let mut sent = engine.send(&lot, &command, claim, None)?;
+        let mut sent = engine.send(&lot, &command, origin, None)?;
         Ok(async move {
             loop {
                 match sent {
@@ -89,7 +93,7 @@ impl Engine {
                 // It was let in once: a death inside costs its caller time and never a refusal.
                 let permit = Arc::clone(&engine.shared.admission).acquire_owned().await;
                 let permit = permit.map_err(|_| CommandError::ShuttingDown)?;
-                sent = engine.send(&lot, &command, claim, Some(permit))?;
+                sent = engine.send(&lot, &command, origin, Some(permit))?;
             }
         })
     }
@@ -98,14 +102,15 @@ impl Engine {
         &self,
         lot: &LotHandle,
         command: &Command,
-        claim: Option<Claim>,
+        origin: Origin,
         admitted: Option<OwnedSemaphorePermit>,
     ) -> Result<Sent, CommandError> {
         let route = match command {
             Command::Reserve(reserve) => Some((reserve.id, lot.key())),
             _ => None,
         };
-        let begun = self.begin(claim, route).map_err(|error| self.while_in_flight(error, route))?;
+        let begun =
+            self.begin(origin.claim, route).map_err(|error| self.while_in_flight(error, route))?;
         let ticket = match begun {
             Begun::Repeated(remembered) => return Ok(Sent::Repeated(remembered)),
             Begun::New(ticket) => ticket,
@@ -116,7 +121,7 @@ impl Engine {
         };
         let (answer, answered) = oneshot::channel();
         let port = CommandPort { answer, ticket, permit };
-        lot.0.tell_lot(LotMessage::Command(Box::new((command.clone(), claim, port))));
+        lot.0.tell_lot(LotMessage::Command(Box::new((command.clone(), origin, port))));
         Ok(Sent::Waiting(answered))
     }
 
@@ -152,7 +157,7 @@ impl Engine {
         Ok(Done { lot, lot_seq, answer, repeated: true })
     }
 
-    /// Sends readings to a lot's slots; the future resolves when all of it is durable. At most
+    /// Sends somebody's readings to a lot's slots; the future resolves when all of it is durable. At most
     /// `READINGS_PER_BATCH_MAX`, and no more than there are permits.
     ///
     /// # Errors
@@ -161,13 +166,14 @@ impl Engine {
         &self,
         lot: &LotHandle,
         readings: Vec<SlotReading>,
+        by: Option<By>,
     ) -> Result<impl Future<Output = Result<ReadingsDone, CommandError>> + Send + use<>, CommandError>
     {
         let shared = Arc::clone(&self.shared);
         let lot = lot.clone();
         let mut restarts = shared.restarts.count();
         let permit = shared.admit(readings.len())?;
-        let (mut batch, mut answered) = ReadingBatch::new(readings.len() + 1, Some(permit));
+        let (mut batch, mut answered) = ReadingBatch::new(readings.len() + 1, by, Some(permit));
         send_readings(&lot, &batch, (0..).zip(&readings));
         Ok(async move {
             let mut total = ReadingsDone::default();
@@ -185,7 +191,7 @@ impl Engine {
                 restarts = actor_is_back(&shared, restarts).await?;
                 let permits = shared.permits(round.lost.len());
                 let permit = Arc::clone(&shared.admission).acquire_many_owned(permits).await.ok();
-                (batch, answered) = ReadingBatch::new(round.lost.len() + 1, permit);
+                (batch, answered) = ReadingBatch::new(round.lost.len() + 1, by, permit);
                 let again = round.lost.iter().filter_map(|index| {
                     readings.get(*index as usize).map(|reading| (*index, reading))
                 });

@@ -1,13 +1,12 @@
 //! The lot actor: a thin shell around `engine::lot`, and the keeper of the lot's deadlines.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::lot::{self, Bays, Command, Decision, Lot};
 use lotkeeper_engine::slot::Slot;
 use lotkeeper_engine::time::{Seconds, Timestamp};
-use lotkeeper_storage::{Claim, Event};
+use lotkeeper_storage::Event;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -16,14 +15,15 @@ use crate::engine::Shared;
 use crate::error::CommandError;
 use crate::reply::Done;
 use crate::slot::SlotMessage;
-use crate::submission::{CommandPort, CommandReply, Reply, Submission};
+use crate::submission::{CommandPort, CommandReply, Origin, Reply, Submission};
+use crate::tick_flag::TickTicket;
 use crate::view;
 
 pub(crate) struct LotActor;
 
 pub(crate) enum LotMessage {
-    Command(Box<(Command, Option<Claim>, CommandPort)>),
-    Tick(OwnedSemaphorePermit),
+    Command(Box<(Command, Origin, CommandPort)>),
+    Tick(OwnedSemaphorePermit, TickTicket),
 }
 
 /// What a lot actor is made from, at launch and at every restart: the durable view, nothing else.
@@ -59,15 +59,14 @@ impl LotState {
             events,
             silence_due: Timestamp::MIN,
         };
-        state.entry.tick_sent.store(false, Ordering::Release);
         state.set_next_due();
         state
     }
 
-    fn command(&mut self, command: &Command, claim: Option<Claim>, port: CommandPort) {
+    fn command(&mut self, command: &Command, mut origin: Origin, port: CommandPort) {
         let now = self.shared.clock.now();
         let decision = self.decide(command, now);
-        let Decision { events, outcome, heartbeat } = decision;
+        let Decision { events, overdue, outcome, heartbeat } = decision;
         if let Some(heartbeat) = heartbeat {
             self.lot.note_count(heartbeat, now);
         }
@@ -78,11 +77,12 @@ impl LotState {
             return self.answer_at_once(outcome, port);
         }
         // What was overdue comes first; the key belongs to what the command itself did.
-        let claim = claim.filter(|_| match (&outcome, events.last()) {
+        origin.claim = origin.claim.filter(|_| match (&outcome, events.last()) {
             (Ok(outcome), Some(last)) => view::concerns(last, outcome),
             (Ok(_) | Err(_), _) => false,
         });
-        self.submit(events, now, claim, Reply::Command(Box::new(CommandReply { port, outcome })));
+        let reply = Reply::Command(Box::new(CommandReply { port, outcome }));
+        self.submit((events, overdue), now, origin, reply);
         self.set_next_due();
     }
 
@@ -97,13 +97,14 @@ impl LotState {
 
     fn submit(
         &self,
-        events: impl IntoIterator<Item = lot::Event>,
+        (events, overdue): (impl IntoIterator<Item = lot::Event>, usize),
         at: Timestamp,
-        claim: Option<Claim>,
+        Origin { by, claim }: Origin,
         reply: Reply,
     ) {
         let events = events.into_iter().map(Event::Lot).collect();
-        self.shared.submit(Submission { lot: self.entry.key, at, events, claim, reply });
+        let lot = self.entry.key;
+        self.shared.submit(Submission { lot, at, events, overdue, by, claim, reply });
     }
 
     fn rests_on_durable(&self) -> bool {
@@ -127,12 +128,12 @@ impl LotState {
     }
 
     fn tick(&mut self, permit: OwnedSemaphorePermit) {
-        self.entry.tick_sent.store(false, Ordering::Release);
         let now = self.shared.clock.now();
         let listening_since = self.shared.listening_since;
         let decision = self.decide(&Command::Tick { listening_since }, now);
         if !decision.events.is_empty() {
-            self.submit(decision.events, now, None, Reply::Nobody(Some(permit)));
+            let (events, reply) = (decision.events, Reply::Nobody(Some(permit)));
+            self.submit((events, decision.overdue), now, Origin::default(), reply);
         }
         if self.silence_due <= now {
             self.silence_due = self.look_for_silence(now);
@@ -197,10 +198,13 @@ impl Actor for LotActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             LotMessage::Command(command) => {
-                let (command, claim, port) = *command;
-                state.command(&command, claim, port);
+                let (command, origin, port) = *command;
+                state.command(&command, origin, port);
             }
-            LotMessage::Tick(permit) => state.tick(permit),
+            LotMessage::Tick(permit, ticket) => {
+                state.tick(permit);
+                drop(ticket);
+            }
         }
         Ok(())
     }

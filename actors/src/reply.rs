@@ -2,15 +2,14 @@
 //! A port that is dropped without an answer means that nothing was journaled: the sender sends again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::slot::{self, Outcome, Reading};
-use lotkeeper_storage::ClaimOutcome;
-use parking_lot::Mutex;
+use lotkeeper_storage::{By, ClaimOutcome};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::directory::LotHandle;
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
 
 /// A granted command: durable, and seen by every read from now on.
 #[derive(Clone, Debug)]
@@ -65,6 +64,7 @@ pub(crate) struct ReadingBatch {
     pending: AtomicU32,
     counts: [AtomicU32; 4],
     lot_seq: AtomicU64,
+    by: Option<By>,
     rest: Mutex<Rest>,
 }
 
@@ -89,13 +89,14 @@ pub(crate) struct Round {
 impl ReadingBatch {
     pub fn new(
         readings: usize,
+        by: Option<By>,
         permit: Option<OwnedSemaphorePermit>,
     ) -> (Arc<Self>, oneshot::Receiver<()>) {
         let (port, answered) = oneshot::channel();
         let pending = AtomicU32::new(u32::try_from(readings).unwrap_or(u32::MAX));
         let rest = Mutex::new(Rest { port: Some(port), permit, ..Rest::default() });
-        let batch = Self { pending, counts: Default::default(), lot_seq: AtomicU64::new(0), rest };
-        (Arc::new(batch), answered)
+        let (counts, lot_seq) = (Default::default(), AtomicU64::new(0));
+        (Arc::new(Self { pending, counts, lot_seq, by, rest }), answered)
     }
 
     fn settle_one(&self) {
@@ -136,6 +137,11 @@ pub(crate) struct ReadingTicket {
 impl ReadingTicket {
     pub fn new(batch: &Arc<ReadingBatch>, index: u32) -> Self {
         Self { batch: Some(Arc::clone(batch)), index }
+    }
+
+    /// Who sent the batch.
+    pub fn by(&self) -> Option<By> {
+        self.batch.as_ref().and_then(|batch| batch.by)
     }
 
     /// Answers; `lot_seq` is the record's, or 0 without one.

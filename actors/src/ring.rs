@@ -5,13 +5,13 @@
 //! that fell out of the ring takes a snapshot and goes on.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::status::Status;
 use lotkeeper_engine::time::{Timestamp, Window};
-use parking_lot::RwLock;
+
+use crate::sync::{AtomicU64, Ordering, RwLock};
 
 /// What kind of change a record is to somebody who watches a lot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

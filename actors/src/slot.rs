@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::slot::{self, Command, Decision, Outcome, Reading, Slot};
-use lotkeeper_storage::Event;
+use lotkeeper_engine::time::Timestamp;
+use lotkeeper_storage::{By, Event};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use smallvec::smallvec;
 use tokio::sync::OwnedSemaphorePermit;
@@ -50,7 +51,8 @@ impl SlotState {
                 if let Some(mark) = decision.heartbeat {
                     self.slot.note_heartbeat(mark, now);
                 }
-                self.carry_out(&decision, now, |outcome| Reply::Reading(ticket, outcome));
+                let by = ticket.by();
+                self.carry_out(&decision, now, by, |outcome| Reply::Reading(ticket, outcome));
             }
         }
     }
@@ -61,14 +63,15 @@ impl SlotState {
         if let Ok(decision) = slot::decide(&self.slot, &command, now, self.entry.sensor_rules())
             && decision.event.is_some()
         {
-            self.carry_out(&decision, now, |_| Reply::Nobody(Some(permit)));
+            self.carry_out(&decision, now, None, |_| Reply::Nobody(Some(permit)));
         }
     }
 
     fn carry_out(
         &mut self,
         decision: &Decision,
-        now: lotkeeper_engine::time::Timestamp,
+        now: Timestamp,
+        by: Option<By>,
         reply: impl FnOnce(Outcome) -> Reply,
     ) {
         let reply = reply(decision.outcome);
@@ -81,8 +84,8 @@ impl SlotState {
             None if self.rests_on_durable() => return self.answer_at_once(reply),
             None => Events::new(),
         };
-        let lot = self.entry.key;
-        self.shared.submit(Submission { lot, at: now, events, claim: None, reply });
+        let (lot, at) = (self.entry.key, now);
+        self.shared.submit(Submission { lot, at, events, overdue: 0, by, claim: None, reply });
     }
 
     /// Whether everything this actor ever submitted is in the view.

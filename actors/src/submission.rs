@@ -4,7 +4,7 @@ use lotkeeper_engine::ids::LotKey;
 use lotkeeper_engine::lot::{Outcome, Rejection};
 use lotkeeper_engine::slot;
 use lotkeeper_engine::time::Timestamp;
-use lotkeeper_storage::{Claim, Event, LotSnapshot, Record};
+use lotkeeper_storage::{By, Claim, Event, LotSnapshot, Record};
 use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -21,9 +21,36 @@ pub(crate) struct Submission {
     pub at: Timestamp,
     /// Empty for an answer that rests on what is still in flight: it waits behind it.
     pub events: Events,
+    /// How many of them, from the first on, nobody asked for.
+    pub overdue: usize,
+    /// Who asked for the others.
+    pub by: Option<By>,
     /// For the last event.
     pub claim: Option<Claim>,
     pub reply: Reply,
+}
+
+impl Submission {
+    /// Nothing to write: only the reply, behind everything that is on its way already.
+    pub fn without_events(lot: LotKey, at: Timestamp, reply: Reply) -> Self {
+        Self { lot, at, events: Events::new(), overdue: 0, by: None, claim: None, reply }
+    }
+}
+
+/// Where a command comes from: who asks, and the idempotency key he asks with. The engine's own tests and tools
+/// ask as nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Who asks; goes into the record of what the command does.
+    pub by: Option<By>,
+    /// The key that makes a repetition harmless.
+    pub claim: Option<Claim>,
+}
+
+impl From<Option<Claim>> for Origin {
+    fn from(claim: Option<Claim>) -> Self {
+        Self { by: None, claim }
+    }
 }
 
 /// Who waits for it.

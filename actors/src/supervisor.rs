@@ -139,7 +139,7 @@ impl SupervisorState {
             let (port, passed) = oneshot::channel();
             let reply = Reply::Barrier(port, Some(permit));
             let (lot, at) = (child.lot.key, shared.clock.now());
-            shared.submit(Submission { lot, at, events: <_>::default(), claim: None, reply });
+            shared.submit(Submission::without_events(lot, at, reply));
             // A barrier that never passes means that the journal failed: nothing is restarted then.
             if passed.await.is_ok() {
                 let _supervisor_gone = myself.send_message(SupervisorMessage::Restart(child));

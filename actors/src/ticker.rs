@@ -13,13 +13,10 @@ pub(crate) fn tick(shared: &Arc<Shared>) {
     for lot in shared.directory.all() {
         let entry = &lot.0;
         let due = entry.next_due_micros.load(Ordering::Acquire) <= now_micros;
-        // One tick at a time: a lot that is slow to answer is not asked twice.
-        if due && !entry.tick_sent.swap(true, Ordering::AcqRel) {
-            match Arc::clone(&shared.reserve).try_acquire_owned() {
-                Ok(permit) => entry.tell_lot(LotMessage::Tick(permit)),
-                // The reserve is busy: the next round tries again.
-                Err(_) => entry.tick_sent.store(false, Ordering::Release),
-            }
+        let Some(ticket) = due.then(|| entry.tick.take()).flatten() else { continue };
+        // When the reserve is busy, the next round tries again.
+        if let Ok(permit) = Arc::clone(&shared.reserve).try_acquire_owned() {
+            entry.tell_lot(LotMessage::Tick(permit, ticket));
         }
     }
 }

@@ -115,13 +115,14 @@ impl Writer {
 
     /// Numbers a submission's events.
     fn take(&mut self, submission: Submission, commit: &mut Commit) {
-        let Submission { lot, at, events, claim, reply } = submission;
+        let Submission { lot, at, events, overdue, by, claim, reply } = submission;
         let last = events.len();
         for (position, event) in events.into_iter().enumerate() {
             self.seq += 1;
             let lot_seq = self.next_lot_seq(lot);
+            let by = by.filter(|_| position >= overdue);
             let claim = claim.filter(|_| position + 1 == last);
-            commit.records.push(Record { seq: self.seq, lot, lot_seq, at, event, claim });
+            commit.records.push(Record { seq: self.seq, lot, lot_seq, at, event, by, claim });
         }
         commit.replies.push((commit.records.len(), lot, reply));
     }

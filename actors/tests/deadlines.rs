@@ -29,7 +29,7 @@ async fn a_hold_expires_by_tick_and_the_lot_shows_it() {
     let clock = Clock::manual(START);
     let engine = start(&MemoryStore::default(), &clock).await;
     let lot = create(&engine, "L1", 1).await;
-    engine.readings(&lot, vec![reading(0, false, START, 1)]).unwrap().await.unwrap();
+    engine.readings(&lot, vec![reading(0, false, START, 1)], None).unwrap().await.unwrap();
     command(&engine, &lot, reserve(1, SLOT, window(600, 1_200), Some(60))).await.unwrap();
     assert_eq!(lot.view().status(SlotIndex(0)), Status::Held);
     clock.advance(61);
@@ -57,7 +57,7 @@ async fn nobody_came_releases_the_slot_and_somebody_checks_in() {
     let engine = start(&MemoryStore::default(), &clock).await;
     let lot = create(&engine, "L1", 2).await;
     let sent = vec![reading(0, false, START, 1), reading(1, true, START, 1)];
-    engine.readings(&lot, sent).unwrap().await.unwrap();
+    engine.readings(&lot, sent, None).unwrap().await.unwrap();
     for slot in 0..2 {
         let choice = Choice::Slot(SlotIndex(slot));
         let wanted = reserve(u128::from(slot), choice, window(60, 7_200), None);
@@ -74,7 +74,7 @@ async fn a_silent_sensor_becomes_unknown_and_comes_back() {
     let clock = Clock::manual(START);
     let engine = start(&MemoryStore::default(), &clock).await;
     let lot = create(&engine, "L1", 1).await;
-    engine.readings(&lot, vec![reading(0, true, START, 1)]).unwrap().await.unwrap();
+    engine.readings(&lot, vec![reading(0, true, START, 1)], None).unwrap().await.unwrap();
     clock.advance(3_601);
     engine.tick();
     // The lot asks the slot, the slot records: wait for the record itself.
@@ -82,7 +82,7 @@ async fn a_silent_sensor_becomes_unknown_and_comes_back() {
         tokio::task::yield_now().await;
     }
     let back = vec![reading(0, true, clock.now(), 2)];
-    let done = engine.readings(&lot, back).unwrap().await.unwrap();
+    let done = engine.readings(&lot, back, None).unwrap().await.unwrap();
     assert_eq!(done.accepted, 1);
     assert_eq!(lot.view().status(SlotIndex(0)), Status::Occupied);
 }

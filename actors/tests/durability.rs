@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{START, command, create, options, reading, reserve, start, start_with, window};
+use common::{
+    START, cancel, command, create, options, reading, reserve, start, start_with, window,
+};
 use hooked::Hooked;
-use lotkeeper_actors::{CatchUp, Clock, CommandError};
+use lotkeeper_actors::{CatchUp, Clock, CommandError, Options};
 use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::lot::{Choice, Rejection};
 use lotkeeper_engine::status::Status;
@@ -23,7 +25,8 @@ async fn an_answer_is_seen_by_the_next_read_and_survives_a_power_cut() {
     let (store, clock) = (MemoryStore::default(), Clock::manual(START));
     let engine = start(&store, &clock).await;
     let lot = create(&engine, "L1", 3).await;
-    let done = engine.readings(&lot, vec![reading(1, true, START, 1)]).unwrap().await.unwrap();
+    let done =
+        engine.readings(&lot, vec![reading(1, true, START, 1)], None).unwrap().await.unwrap();
     assert_eq!((done.accepted, done.lot_seq), (1, 2));
     assert_eq!(lot.view().status(SlotIndex(1)), Status::Occupied);
 
@@ -46,7 +49,11 @@ async fn the_ring_is_refilled_so_that_a_reader_resumes_after_a_restart() {
         let observed = START.plus(Seconds(u32::from(step)));
         clock.advance(1);
         let occupied = step % 2 == 0;
-        engine.readings(&lot, vec![reading(0, occupied, observed, 0)]).unwrap().await.unwrap();
+        engine
+            .readings(&lot, vec![reading(0, occupied, observed, 0)], None)
+            .unwrap()
+            .await
+            .unwrap();
     }
     engine.shutdown(Duration::from_secs(5)).await;
     let engine = start(&store, &clock).await;
@@ -167,6 +174,36 @@ async fn a_lot_id_is_taken_once_across_tenants() {
     assert_eq!(engine.lot("default", &lot.id().to_string()).unwrap().code(), "L1");
 }
 
+/// Whoever asks more than the permits allow is told so at once; reads and the clock do not wait for the disk;
+/// what was taken is answered when the disk is done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_hangs_holds_up_writes_alone() {
+    let (store, clock) = (MemoryStore::default(), Clock::manual(START));
+    let (journal, recovery) = MemoryJournal::open(store);
+    let (go_on, gate) = std::sync::mpsc::channel::<()>();
+    let waits = move || {
+        gate.recv().map_err(|_| JournalError::Poisoned { cause: "the test is over".to_owned() })
+    };
+    let journal = Box::new(Hooked(journal, Box::new(waits)));
+    let options = Options { permits_records: 2, ..options(&Arc::default()) };
+    let engine = start_with(journal, recovery, &clock, options).await;
+    go_on.send(()).unwrap();
+    let lot = create(&engine, "L1", 4).await;
+    // From here on the disk hangs.
+    let sent = |slot| engine.readings(&lot, vec![reading(slot, true, START, 1)], None);
+    let waiting = [sent(0).unwrap(), sent(1).unwrap()];
+    assert!(matches!(sent(2).err(), Some(CommandError::Overloaded)));
+    assert!(matches!(command(&engine, &lot, cancel(1)).await, Err(CommandError::Overloaded)));
+    assert_eq!((lot.view().lot_seq, engine.ready()), (1, Ok(())), "reads go on, and the probe");
+    // One commit or two: whatever had come in when the first one began.
+    (0..2).for_each(|_| go_on.send(()).unwrap());
+    for answer in waiting {
+        assert_eq!(answer.await.unwrap().accepted, 1);
+    }
+    go_on.send(()).unwrap();
+    assert_eq!(sent(2).unwrap().await.unwrap().accepted, 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_commit_is_an_unknown_outcome_shows_nothing_and_ends_the_process() {
     let (store, clock) = (MemoryStore::default(), Clock::manual(START));
@@ -183,14 +220,14 @@ async fn a_failed_commit_is_an_unknown_outcome_shows_nothing_and_ends_the_proces
     let journal = Box::new(Hooked(journal, Box::new(dies_at_the_second)));
     let engine = start_with(journal, recovery, &clock, options(&failed)).await;
     let lot = create(&engine, "L1", 1).await;
-    let answer = engine.readings(&lot, vec![reading(0, true, START, 1)]).unwrap().await;
+    let answer = engine.readings(&lot, vec![reading(0, true, START, 1)], None).unwrap().await;
     assert!(matches!(answer, Err(CommandError::OutcomeUnknown)), "{answer:?}");
     assert_eq!(
         lot.view().status(SlotIndex(0)),
         Status::Unknown,
         "what is not durable is not shown"
     );
-    let later = engine.readings(&lot, vec![reading(0, true, START, 2)]).err();
+    let later = engine.readings(&lot, vec![reading(0, true, START, 2)], None).err();
     assert!(matches!(later, Some(CommandError::OutcomeUnknown)), "{later:?}");
     // The callback runs after the callers were answered: wait for the thread, not for a time.
     while !failed.load(Ordering::SeqCst) {

@@ -4,15 +4,18 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use common::{START, command, create, reading, reserve, start, window};
 use lotkeeper_actors::{CatchUp, Clock, CommandError, Engine, LotHandle};
-use lotkeeper_engine::ids::SlotIndex;
-use lotkeeper_engine::lot::{Choice, Needs, Rejection};
+use lotkeeper_engine::ids::{ReservationId, SlotIndex};
+use lotkeeper_engine::lot::{Choice, Needs, Rejection, State};
 use lotkeeper_engine::status::Status;
 use lotkeeper_engine::time::Seconds;
 use lotkeeper_storage::MemoryStore;
+use uuid::Uuid;
 
 async fn race(engine: &Engine, lot: &LotHandle, first_id: u128, choice: Choice) -> (u32, u32) {
     let racers: Vec<_> = (0..64)
@@ -89,7 +92,7 @@ async fn killing_actors_at_random_changes_nothing_a_client_can_see() {
         }
         let occupied = dice.roll(2) == 0;
         let sent = vec![reading(slot, occupied, START.plus(Seconds(step)), 0)];
-        let done = engine.readings(&lot, sent).unwrap().await.unwrap();
+        let done = engine.readings(&lot, sent, None).unwrap().await.unwrap();
         let changed = model.insert(slot, occupied) != Some(occupied);
         assert_eq!(
             (done.accepted, done.unchanged),
@@ -117,4 +120,40 @@ async fn killing_actors_at_random_changes_nothing_a_client_can_see() {
     };
     let seqs: Vec<u64> = batches.iter().flat_map(|b| b.changes.iter().map(|c| c.seq)).collect();
     assert_eq!(seqs, (1..=view.lot_seq).collect::<Vec<_>>(), "every sequence once");
+}
+
+/// A tick that is sent while the lot's actor is being replaced is lost with the old one; the next one comes all
+/// the same. No command comes: only ticks can do what is due.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lot_that_dies_beside_its_tick_is_ticked_again() {
+    const ROUNDS: u128 = 60;
+    let clock = Clock::manual(START);
+    let engine = start(&MemoryStore::default(), &clock).await;
+    let lot = create(&engine, "L1", 1).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let ticking = {
+        let (engine, over) = (engine.clone(), Arc::clone(&over));
+        std::thread::spawn(move || {
+            while !over.load(Ordering::Acquire) {
+                engine.tick();
+                std::thread::yield_now();
+            }
+        })
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    for round in 1..=ROUNDS {
+        let seconds = u32::try_from(round).unwrap() * 100;
+        let window = window(1_000_000 + seconds, 1_000_050 + seconds);
+        let held = reserve(round, Choice::Slot(SlotIndex(0)), window, Some(10));
+        command(&engine, &lot, held).await.unwrap();
+        engine.kill(&lot, None);
+        clock.advance(11);
+        let id = ReservationId(Uuid::from_u128(round));
+        while lot.view().lot.reservation(id).unwrap().state != State::Expired {
+            assert!(Instant::now() < deadline, "round {round}: due, and never ticked");
+            tokio::task::yield_now().await;
+        }
+    }
+    over.store(true, Ordering::Release);
+    ticking.join().unwrap();
 }

@@ -94,7 +94,7 @@ async fn send(
                 }
                 let last = (first + batch).min(slots);
                 let readings = (first..last).map(|slot| reading(slot, round)).collect();
-                let done = engine.readings(lot, readings).expect("permits are enough");
+                let done = engine.readings(lot, readings, None).expect("permits are enough");
                 in_flight.push_back(tokio::spawn(done));
                 if in_flight.len() >= IN_FLIGHT * 4 {
                     settle(&mut in_flight, answered).await;

@@ -114,7 +114,7 @@ impl Stream {
             _ => reading(round, at),
         };
         let lot = LotKey(u32::try_from(lot).expect("below the number of lots"));
-        Record { seq: self.seq, lot, lot_seq: round + 1, at, event, claim: None }
+        Record { seq: self.seq, lot, lot_seq: round + 1, at, event, by: None, claim: None }
     }
 }
 

@@ -3,23 +3,31 @@
 //! then, for programs, `--slices`: only the journal, and each line of standard input, `RECORDS SECONDS`, asks
 //! for that many records per commit for so long and gets one JSON object. Whoever asks can then let something
 //! else take turns with it. The journal of a size goes on until another size is asked for.
+//! `JOURNAL_SPEED_ASKERS` sets through how many tokens the readings come.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use lotkeeper_engine::ids::{LotKey, SlotIndex};
+use lotkeeper_engine::ids::{LotKey, Pseudonym, SlotIndex};
 use lotkeeper_engine::slot::{Event as SlotEvent, Mark, Sighting, Source};
 use lotkeeper_engine::time::Timestamp;
 use lotkeeper_storage::format::Encoder;
-use lotkeeper_storage::{Event, Journal, Options, Record, SledJournal};
+use lotkeeper_storage::{By, Event, Journal, Options, Record, Role, SledJournal};
+use uuid::Uuid;
 
 /// As in the server: a commit of thousands of records is a matter of buffers (ADR 0014).
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const LOTS: u64 = 1_000;
+/// Tokens through which the readings of a commit come.
+static ASKERS: LazyLock<u64> = LazyLock::new(|| {
+    let given = std::env::var("JOURNAL_SPEED_ASKERS").ok().and_then(|text| text.parse().ok());
+    given.unwrap_or(10)
+});
 
 fn records(first_seq: u64, count: u64) -> Vec<Record> {
     let record = |seq: u64| {
@@ -34,6 +42,10 @@ fn records(first_seq: u64, count: u64) -> Vec<Record> {
             lot_seq: 1 + (seq - 1) / LOTS,
             at,
             event: Event::Slot(slot, SlotEvent::Occupied(sighting)),
+            by: Some(By {
+                subject: Pseudonym(Uuid::from_u128(u128::from(seq % *ASKERS))),
+                role: Role::Device,
+            }),
             claim: None,
         }
     };

@@ -93,11 +93,9 @@ impl JournalError {
     /// Says where bytes of the log are not what was written.
     pub(crate) fn format(place: impl Into<String>, error: &crate::format::FormatError) -> Self {
         match *error {
-            crate::format::FormatError::Newer { found, .. } => Self::NewerFormat {
-                path: place.into(),
-                found,
-                known: crate::format::FORMAT_VERSION,
-            },
+            crate::format::FormatError::Newer { found, known, .. } => {
+                Self::NewerFormat { path: place.into(), found, known }
+            }
             _ => Self::damaged(place, error.to_string()),
         }
     }

@@ -26,7 +26,7 @@ pub use error::JournalError;
 pub use faulty::{Fault, FaultPlan, FaultyJournal};
 pub use journal::{CommitStats, Journal, Maintenance, Page, Reader, Recovery, RecoveryReport};
 pub use memory::{MemoryJournal, MemoryStore};
-pub use record::{Claim, ClaimKey, Event, Record};
+pub use record::{By, Claim, ClaimKey, Event, Record, Role};
 pub use sled_journal::{Options, SledJournal, silence_guarded_panics};
 pub use snapshot::{ClaimOutcome, LotSnapshot, RememberedClaim};
 pub use vault::{PersonKind, Vault};

@@ -1,6 +1,6 @@
 //! One record: a fact with its place in the one sequence.
 
-use lotkeeper_engine::ids::{LotKey, SlotIndex};
+use lotkeeper_engine::ids::{LotKey, Pseudonym, SlotIndex};
 use lotkeeper_engine::time::Timestamp;
 use lotkeeper_engine::{lot, slot};
 
@@ -15,6 +15,32 @@ pub struct Claim {
     pub key: ClaimKey,
     /// Hash of the request's body: the same key with another body is refused.
     pub fingerprint: u64,
+}
+
+/// As what somebody asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// Runs lots.
+    Operator,
+    /// Works in a lot.
+    Staff,
+    /// Parks.
+    Driver,
+    /// A sensor, camera or counter.
+    Device,
+    /// A sign.
+    Display,
+}
+
+/// Who asked for what a record says. The clear text is the vault's, where it can be erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct By {
+    /// The subject of the token.
+    pub subject: Pseudonym,
+    /// Its role.
+    pub role: Role,
 }
 
 /// What happened, to a slot or to its lot.
@@ -39,6 +65,8 @@ pub struct Record {
     pub at: Timestamp,
     /// What happened.
     pub event: Event,
+    /// Who asked for it; nobody for what the engine did by itself, and in records of frame format 1.
+    pub by: Option<By>,
     /// The idempotency key of the request behind it: on the last record of its command only.
     pub claim: Option<Claim>,
 }

@@ -147,7 +147,7 @@ fn people_of_format_1_stay_and_their_hashes_go() {
         assert_eq!(keys, [by_pseudonym]);
     });
     tree(dir.path(), "meta", |meta| {
-        assert_eq!(meta.get("format").unwrap().unwrap(), 2_u16.to_le_bytes());
+        assert_eq!(meta.get("format").unwrap().unwrap(), 3_u16.to_le_bytes());
     });
 
     let (journal, vault) = open(dir.path());

@@ -42,10 +42,10 @@ pub async fn take(
     let lot = answer::lot(&app, &principal, &lot)?;
     let request: CountBody = body.parse()?;
     let (count, observed_at) = request.count().map_err(invalid)?;
-    let claim = intent.claim(&app, &principal, body.bytes(), None)?;
+    let origin = intent.origin(&app, &principal, body.bytes(), None)?;
     let refused = |error| error::command(&lot.view(), &error);
     let command = Command::Count { count, observed_at };
-    let sent = app.engine.command(&lot, command, claim).map_err(refused)?;
+    let sent = app.engine.command(&lot, command, origin).map_err(refused)?;
     let done = sent.await.map_err(refused)?;
     match done.answer {
         ClaimOutcome::Count(outcome, state) => {

@@ -155,6 +155,7 @@ mod tests {
                 lot_seq: seq,
                 at: at(seq),
                 event: Event::Slot(SlotIndex(0), slot::Event::FellSilent),
+                by: None,
                 claim: None,
             };
             let records = (after_seq + 1..=self.last_seq).take(limit).map(record).collect();

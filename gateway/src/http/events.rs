@@ -6,9 +6,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use lotkeeper_actors::{ChangeKind, LotView};
-use lotkeeper_engine::ids::{LotKey, ReservationId};
+use lotkeeper_engine::ids::{LotKey, Pseudonym, ReservationId};
 use lotkeeper_engine::time::Timestamp;
-use lotkeeper_storage::Record;
+use lotkeeper_storage::{By, PersonKind, Record, Vault};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -22,7 +22,7 @@ use crate::auth::{Access, Principal};
 use crate::error::Problem;
 use crate::wire::Page;
 use crate::wire::cursor::{self, List};
-use crate::wire::event::{EventBody, Subject, kind};
+use crate::wire::event::{ByBody, EventBody, Subject, kind};
 use crate::wire::instant::Instant;
 
 /// What a list asks for.
@@ -39,6 +39,9 @@ pub struct EventsQuery {
     /// `slots/{code}`, `reservations/{id}` or `lots/{code}`.
     #[param(example = "slots/A-101")]
     entity: Option<String>,
+    /// Subject of the token that asked; events that nobody asked for have none.
+    #[param(example = "desk-7")]
+    by: Option<String>,
     /// Events of this instant or later.
     #[param(value_type = Option<String>, example = "2026-03-01T09:00:00Z")]
     from: Option<Instant>,
@@ -60,6 +63,7 @@ enum Entity {
 struct Filter {
     kinds: Vec<ChangeKind>,
     entity: Option<Entity>,
+    by: Option<Pseudonym>,
     from: Option<Timestamp>,
 }
 
@@ -67,7 +71,7 @@ struct Filter {
 ///
 /// Oldest first. A page may hold fewer events than `limit`, or none, and still have a `next_cursor`: a
 /// filter looks at so many records per request. Without `from` and `after_seq` it begins with the oldest
-/// event there is. Role operator.
+/// event there is. `by` says who asked. Role operator.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "events", operation_id = "listEvents",
     params(EventsQuery),
@@ -84,12 +88,21 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     principal.require(Access::Operator)?;
     let limit = fields::limit(query.limit)?;
-    let filter = Filter::of(&query)?;
+    let vault = app.engine.vault();
+    let by = match &query.by {
+        Some(subject) => find(&*vault, &principal, subject)?.map(Some),
+        None => Some(None),
+    };
+    let filter = Filter::of(&query, by.flatten())?;
     let lot = query.lot.as_ref().map(|lot| answer::lot(&app, &principal, lot)).transpose()?;
     let list = if lot.is_some() { List::LotEvents } else { List::Events };
     let after_cursor = fields::after(list, query.cursor.as_deref())?
         .map(|key| key.parse::<u64>().map_err(|_| fields::bad_cursor()))
         .transpose()?;
+    if by.is_none() {
+        // Nobody of that name has ever asked for anything here, or he has been erased.
+        return answer::ok(&Page::<EventBody> { items: Vec::new(), next_cursor: None });
+    }
     // Reads the disk for as long as it takes; a page is some milliseconds.
     let page = tokio::task::spawn_blocking(move || {
         let log = Log::new(&app.engine, lot);
@@ -100,16 +113,38 @@ pub async fn list(
         let mut views = Views { app: &app, principal: &principal, known: HashMap::new() };
         let walked = log.walk(after, limit, |record| {
             let view = views.of(record.lot)?;
-            filter.takes(record, &view).then(|| EventBody::of(record, &view))
+            filter.takes(record, &view).then(|| (EventBody::of(record, &view), record.by))
         })?;
+        let items = walked.items.into_iter().map(|(body, by)| named(&*vault, body, by));
         let cursor = |after: u64| cursor::encode(list, &after.to_string());
-        Ok(Page { items: walked.items, next_cursor: walked.next_after.map(cursor) })
+        Ok(Page {
+            items: items.collect::<Result<_, Problem>>()?,
+            next_cursor: walked.next_after.map(cursor),
+        })
     });
     let page: Result<Page<EventBody>, Problem> = page.await.map_err(|error| {
         tracing::error!(request = crate::request_id::current(), %error, "reading the log ended early");
         Problem::internal("the log cannot be read; tell the operator the request id")
     })?;
     answer::ok(&page?)
+}
+
+/// The pseudonym of a subject of the caller's tenant.
+fn find(
+    vault: &dyn Vault,
+    principal: &Principal,
+    subject: &str,
+) -> Result<Option<Pseudonym>, Problem> {
+    let found = vault.find(&principal.tenant, PersonKind::Subject, subject);
+    found.map_err(|error| answer::unreadable("vault", &error))
+}
+
+/// Adds who asked, in clear unless he has been erased.
+fn named(vault: &dyn Vault, body: EventBody, by: Option<By>) -> Result<EventBody, Problem> {
+    let Some(By { subject, role }) = by else { return Ok(body) };
+    let clear = vault.reveal(subject).map_err(|error| answer::unreadable("vault", &error))?;
+    let subject = clear.map(|clear| clear.to_string());
+    Ok(EventBody { by: Some(ByBody { subject, role: role.into() }), ..body })
 }
 
 /// The position before the first wanted event.
@@ -151,11 +186,12 @@ impl Views<'_> {
 }
 
 impl Filter {
-    fn of(query: &EventsQuery) -> Result<Self, Problem> {
+    fn of(query: &EventsQuery, by: Option<Pseudonym>) -> Result<Self, Problem> {
         let of = |text: &str| ChangeKind::ALL.into_iter().find(|kind| kind.name() == text);
         Ok(Self {
             kinds: fields::values("type", query.kind.as_deref(), of)?,
             entity: query.entity.as_deref().map(Entity::of).transpose()?,
+            by,
             from: query.from.map(|from| from.0),
         })
     }
@@ -163,6 +199,7 @@ impl Filter {
     fn takes(&self, record: &Record, view: &LotView) -> bool {
         self.from.is_none_or(|from| record.at >= from)
             && (self.kinds.is_empty() || self.kinds.contains(&kind(&record.event)))
+            && self.by.is_none_or(|by| record.by.is_some_and(|asked| asked.subject == by))
             && self.entity.as_ref().is_none_or(|entity| entity.is(record, view))
     }
 }

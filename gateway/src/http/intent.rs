@@ -1,9 +1,10 @@
-//! What makes a write harmless to repeat: the `Idempotency-Key`, or an id that the client made.
+//! Who asks for a write, and what makes it harmless to repeat: the `Idempotency-Key`, or an id that the client
+//! made.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method};
-use lotkeeper_storage::Claim;
+use lotkeeper_actors::Origin;
 use uuid::Uuid;
 
 use super::answer::unreadable;
@@ -52,22 +53,26 @@ fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 impl Intent {
-    /// The claim under which the engine remembers the effect; nothing without a key or a client's id.
-    pub fn claim(
+    /// Where the command comes from: who asks, and the claim under which the engine remembers the effect;
+    /// none without a key or a client's id.
+    pub fn origin(
         &self,
         app: &App,
         principal: &Principal,
         body: &[u8],
         id: Option<Uuid>,
-    ) -> Result<Option<Claim>, Problem> {
+    ) -> Result<Origin, Problem> {
+        let by = principal.by(&*app.engine.vault());
+        let by = by.map_err(|error| unreadable("vault", &error))?;
         let key = match (&self.key, id) {
             (Some(key), _) => format!("key:{key}"),
             (None, Some(id)) => format!("id:{id}"),
-            (None, None) => return Ok(None),
+            (None, None) => return Ok(Origin { by: Some(by), claim: None }),
         };
         let fingerprint = fingerprint::of(self.method.as_str(), &self.path, body);
         let claim = app.engine.claim(&principal.tenant, &principal.subject, &key, fingerprint);
-        claim.map(Some).map_err(|error| unreadable("vault", &error))
+        let claim = claim.map_err(|error| unreadable("vault", &error))?;
+        Ok(Origin { by: Some(by), claim: Some(claim) })
     }
 }
 

@@ -42,7 +42,7 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     principal.require(Access::Operator)?;
     let request: NewLot = body.parse()?;
-    let claim = intent.claim(&app, &principal, body.bytes(), request.id)?;
+    let origin = intent.origin(&app, &principal, body.bytes(), request.id)?;
     let id = request.id;
     let spec = request
         .into_spec(&principal.tenant, app.engine.now(), app.config.rules.0)
@@ -54,7 +54,7 @@ pub async fn create(
     if let Some(id) = id {
         check_id(&app, id, &principal.tenant, &spec.code)?;
     }
-    let done = app.engine.create_lot(spec, claim).await?;
+    let done = app.engine.create_lot(spec, origin).await?;
     let view = done.lot.view();
     let answer = answer::json(StatusCode::CREATED, &LotBody::of(&view, app.engine.now()))?;
     let answer = answer::with_location(answer, &format!("/api/v1/lots/{}", done.lot.code()));
@@ -126,7 +126,7 @@ pub async fn change(
     principal.require(Access::Operator)?;
     let lot = answer::lot(&app, &principal, &lot)?;
     let request: LotPatchBody = body.parse()?;
-    let claim = intent.claim(&app, &principal, body.bytes(), None)?;
+    let origin = intent.origin(&app, &principal, body.bytes(), None)?;
     for _ in 0..CHANGES_TRIED_MAX {
         let view = lot.view();
         let seen = view.lot.version();
@@ -137,7 +137,7 @@ pub async fn change(
         drop(view);
         let expected_version = Some(expected.unwrap_or(seen));
         let command = Command::ChangeLot { patch, expected_version };
-        let done = match app.engine.command(&lot, command, claim) {
+        let done = match app.engine.command(&lot, command, origin) {
             Ok(sent) => sent.await,
             Err(error) => Err(error),
         };

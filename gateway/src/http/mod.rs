@@ -30,6 +30,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 
+pub(crate) use answer::unreadable;
 pub use openapi::document;
 
 /// All routes of the interface.

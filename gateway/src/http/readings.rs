@@ -46,8 +46,10 @@ pub async fn take(
     if parsed.readings.is_empty() {
         return answer::ok(&parsed.rest.nothing_sent(lot.view().lot_seq));
     }
+    let by = principal.by(&*app.engine.vault());
+    let by = by.map_err(|error| answer::unreadable("vault", &error))?;
     let refused = |error| error::command(&lot.view(), &error);
-    let sent = app.engine.readings(&lot, parsed.readings).map_err(refused)?;
+    let sent = app.engine.readings(&lot, parsed.readings, Some(by)).map_err(refused)?;
     let done = sent.await.map_err(refused)?;
     answer::ok(&parsed.rest.answer(&done))
 }

@@ -6,11 +6,11 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use lotkeeper_actors::{Done, LotHandle};
+use lotkeeper_actors::{Done, LotHandle, Origin};
 use lotkeeper_engine::ids::{Pseudonym, ReservationId};
 use lotkeeper_engine::lot::{Caller, Choice, Command, Reservation, Reserve};
 use lotkeeper_engine::spec::Spec;
-use lotkeeper_storage::{Claim, ClaimOutcome, PersonKind};
+use lotkeeper_storage::{ClaimOutcome, PersonKind};
 use uuid::Uuid;
 
 use super::answer::{self, invalid, unreadable};
@@ -50,7 +50,7 @@ pub async fn create(
     let request: NewReservation = body.parse()?;
     request.check().map_err(invalid)?;
     let lot = answer::lot(&app, &principal, &request.lot)?;
-    let claim = intent.claim(&app, &principal, body.bytes(), request.id)?;
+    let origin = intent.origin(&app, &principal, body.bytes(), request.id)?;
     let choice = choice(&lot, &request)?;
     let vehicle = match &request.vehicle {
         Some(vehicle) => Some(Clear::of(&app, &principal, vehicle)?),
@@ -64,7 +64,7 @@ pub async fn create(
         holder: pseudonym(&app, &principal, PersonKind::Subject, &principal.subject)?,
         vehicle: vehicle.as_ref().map(|vehicle| vehicle.pseudonym),
     });
-    let done = send(&app, &lot, command, claim).await?;
+    let done = send(&app, &lot, command, origin).await?;
     let answer = shown(&app, &done, StatusCode::CREATED, vehicle)?;
     let ClaimOutcome::Reservation(reservation) = &done.answer else { return Ok(answer) };
     Ok(answer::with_location(answer, &format!("/api/v1/reservations/{}", reservation.id)))
@@ -107,10 +107,10 @@ async fn send(
     app: &App,
     lot: &LotHandle,
     command: Command,
-    claim: Option<Claim>,
+    origin: Origin,
 ) -> Result<Done, Problem> {
     let refused = |error| error::command(&lot.view(), &error);
-    app.engine.command(lot, command, claim).map_err(refused)?.await.map_err(refused)
+    app.engine.command(lot, command, origin).map_err(refused)?.await.map_err(refused)
 }
 
 /// The reservation as the command left it, whatever happened since.
@@ -236,7 +236,7 @@ pub async fn change(
 ) -> Result<Response, Problem> {
     let Target { lot, id, by } = target(&app, &principal, &id)?;
     let request: ReservationPatch = body.parse()?;
-    let claim = intent.claim(&app, &principal, body.bytes(), None)?;
+    let origin = intent.origin(&app, &principal, body.bytes(), None)?;
     let version = lot.view().lot.reservation(id).map_or(0, |reservation| reservation.version);
     let command = Command::Modify {
         id,
@@ -245,7 +245,7 @@ pub async fn change(
         expected_version: if_match.expected(version)?,
         by,
     };
-    let done = send(&app, &lot, command, claim).await?;
+    let done = send(&app, &lot, command, origin).await?;
     shown(&app, &done, StatusCode::OK, None)
 }
 
@@ -274,8 +274,8 @@ pub async fn confirm(
 ) -> Result<Response, Problem> {
     let Target { lot, id, by } = target(&app, &principal, &id)?;
     let Nothing {} = body.parse_or_default()?;
-    let claim = intent.claim(&app, &principal, body.bytes(), None)?;
-    let done = send(&app, &lot, Command::Confirm { id, by }, claim).await?;
+    let origin = intent.origin(&app, &principal, body.bytes(), None)?;
+    let done = send(&app, &lot, Command::Confirm { id, by }, origin).await?;
     shown(&app, &done, StatusCode::OK, None)
 }
 
@@ -306,7 +306,7 @@ pub async fn cancel(
     let Target { lot, id, by } = target(&app, &principal, &id)?;
     let request: Cancellation = body.parse_or_default()?;
     let reason = request.checked().map_err(invalid)?;
-    let claim = intent.claim(&app, &principal, body.bytes(), None)?;
-    let done = send(&app, &lot, Command::Cancel { id, reason, by }, claim).await?;
+    let origin = intent.origin(&app, &principal, body.bytes(), None)?;
+    let done = send(&app, &lot, Command::Cancel { id, reason, by }, origin).await?;
     shown(&app, &done, StatusCode::OK, None)
 }

@@ -150,7 +150,7 @@ pub async fn change(
     let lot = answer::lot(&app, &principal, &lot)?;
     let index = lot.slot(&slot).ok_or_else(|| answer::no_slot(&lot, &slot))?;
     let request: SlotPatchBody = body.parse()?;
-    let claim = intent.claim(&app, &principal, body.bytes(), None)?;
+    let origin = intent.origin(&app, &principal, body.bytes(), None)?;
     let command = {
         let view = lot.view();
         let version = view.lot.promise(index).map_or(0, |promise| promise.version);
@@ -161,6 +161,6 @@ pub async fn change(
         }
     };
     let refused = |error| error::command(&lot.view(), &error);
-    app.engine.command(&lot, command, claim).map_err(refused)?.await.map_err(refused)?;
+    app.engine.command(&lot, command, origin).map_err(refused)?.await.map_err(refused)?;
     shown(&app, &lot, index)
 }

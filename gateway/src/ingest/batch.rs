@@ -1,15 +1,16 @@
 //! One message: sent to the engine at once, answered when durable.
 
 use futures_util::future::{BoxFuture, FutureExt};
-use lotkeeper_actors::{CommandError, Engine, LotHandle};
+use lotkeeper_actors::{CommandError, Engine, LotHandle, Origin};
 use lotkeeper_engine::lot::{self, Command};
 use lotkeeper_engine::slot::Source;
-use lotkeeper_storage::ClaimOutcome;
+use lotkeeper_storage::{By, ClaimOutcome};
 
 use super::message::{CountsMessage, ReadingsMessage};
 use crate::app::App;
 use crate::auth::{Access, Principal};
 use crate::error::{self, FieldError, Problem};
+use crate::http::unreadable;
 use crate::wire::counts::CountBody;
 use crate::wire::readings::{self, Parsed, ReadingsAnswer};
 use crate::wire::readings_binary::Message;
@@ -48,7 +49,7 @@ pub fn send_readings(
         Err(problem) => return Ok(at_once(batch, Err(problem))),
     };
     match readings::resolve(&lot, source(principal), &message.readings) {
-        Ok(parsed) => Ok(send_parsed(app, batch, lot, parsed)),
+        Ok(parsed) => Ok(send_parsed(app, principal, batch, lot, parsed)),
         Err(faults) => Ok(at_once(batch, Err(invalid(faults)))),
     }
 }
@@ -72,18 +73,28 @@ pub fn send_binary(
         Err(problem) => return Ok(at_once(batch, Err(problem))),
     };
     match message.resolve(&lot, source(principal)) {
-        Ok(parsed) => Ok(send_parsed(app, batch, lot, parsed)),
+        Ok(parsed) => Ok(send_parsed(app, principal, batch, lot, parsed)),
         Err(refusal) => misshapen(batch, refusal),
     }
 }
 
-fn send_parsed(app: &App, batch: u64, lot: LotHandle, parsed: Parsed) -> InFlight {
+fn send_parsed(
+    app: &App,
+    principal: &Principal,
+    batch: u64,
+    lot: LotHandle,
+    parsed: Parsed,
+) -> InFlight {
     let rest = parsed.rest;
     if parsed.readings.is_empty() {
         let lot_seq = lot.view().lot_seq;
         return at_once(batch, Ok(rest.nothing_sent(lot_seq)));
     }
-    match app.engine.readings(&lot, parsed.readings) {
+    let by = match asked_by(app, principal) {
+        Ok(by) => by,
+        Err(problem) => return at_once(batch, Err(problem)),
+    };
+    match app.engine.readings(&lot, parsed.readings, Some(by)) {
         Err(refused) => at_once(batch, Err(refusal_of(&lot, &refused))),
         Ok(done) => async move {
             let answer = match done.await {
@@ -119,16 +130,23 @@ pub fn send_count(
             gate: message.gate,
         };
         let (count, observed_at) = body.count().map_err(invalid)?;
-        Ok((lot, Command::Count { count, observed_at }))
+        let origin = Origin { by: Some(asked_by(app, principal)?), claim: None };
+        Ok((lot, Command::Count { count, observed_at }, origin))
     });
     Ok(match prepared {
         Err(problem) => at_once(batch, Err(problem)),
-        Ok((lot, command)) => send_command(&app.engine, batch, lot, command),
+        Ok((lot, command, origin)) => send_command(&app.engine, batch, lot, command, origin),
     })
 }
 
-fn send_command(engine: &Engine, batch: u64, lot: LotHandle, command: Command) -> InFlight {
-    match engine.command(&lot, command, None) {
+fn send_command(
+    engine: &Engine,
+    batch: u64,
+    lot: LotHandle,
+    command: Command,
+    origin: Origin,
+) -> InFlight {
+    match engine.command(&lot, command, origin) {
         Err(refused) => at_once(batch, Err(refusal_of(&lot, &refused))),
         Ok(done) => async move {
             let answer = match done.await {
@@ -164,6 +182,11 @@ fn find(app: &App, principal: &Principal, lot: &str) -> Result<LotHandle, Proble
     })?;
     principal.require_lot(&found)?;
     Ok(found)
+}
+
+/// One look-up for a batch, however many readings it has.
+fn asked_by(app: &App, principal: &Principal) -> Result<By, Problem> {
+    principal.by(&*app.engine.vault()).map_err(|error| unreadable("vault", &error))
 }
 
 fn source(principal: &Principal) -> Source {

@@ -1,6 +1,7 @@
 //! Records of the log as operators read them.
 //!
-//! Invariant: people and vehicles appear as pseudonyms only; whoever may know more asks for the reservation.
+//! Invariant: people and vehicles appear as pseudonyms only, but for who asked, whom operators may know;
+//! whoever may know more asks for the reservation.
 
 use lotkeeper_actors::{ChangeKind, LotView};
 use lotkeeper_engine::ids::{ReservationId, SlotIndex};
@@ -17,6 +18,7 @@ use super::names::{Kind, Proof, Size, Source};
 use super::place::PositionBody;
 use super::rules::RulesBody;
 use super::slot::ServiceBody;
+use crate::auth::Role;
 
 /// A record of the log.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -37,9 +39,24 @@ pub struct EventBody {
     /// What it happened to: `slots/{code}`, `reservations/{id}` or `lots/{code}`.
     #[schema(example = "slots/A-101")]
     pub entity: String,
-    /// What else is known; its members depend on the type. People and vehicles are pseudonyms.
+    /// Who asked for it. Not there for what happened by itself (expiry, arrival, end, silence), nor in events
+    /// of releases that did not ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<ByBody>,
+    /// What else is known; its members depend on the type. People and vehicles are pseudonyms here.
     #[schema(value_type = std::collections::BTreeMap<String, Value>)]
     pub data: Map<String, Value>,
+}
+
+/// Who asked for what an event says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = By)]
+pub struct ByBody {
+    /// The subject of the token; null once that person has been erased.
+    #[schema(required, example = "desk-7")]
+    pub subject: Option<String>,
+    /// Its role.
+    pub role: Role,
 }
 
 /// What an event is about.
@@ -96,7 +113,7 @@ impl Subject {
 }
 
 impl EventBody {
-    /// Of a record of a lot.
+    /// Of a record of a lot; who asked for it is named by whoever may ask the vault.
     #[must_use]
     pub fn of(record: &Record, view: &LotView) -> Self {
         let spec = view.spec();
@@ -119,6 +136,7 @@ impl EventBody {
             kind: kind(&record.event).name(),
             at: Instant(record.at),
             entity: subject.entity(spec),
+            by: None,
             data,
         }
     }

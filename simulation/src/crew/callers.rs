@@ -75,7 +75,7 @@ impl Mailbox {
     pub fn readings(&self, engine: &Engine, lot: (usize, &LotHandle), readings: Vec<SlotReading>) {
         let (number, handle) = lot;
         let mailbox = self.clone();
-        match engine.readings(handle, readings.clone()) {
+        match engine.readings(handle, readings.clone(), None) {
             Err(error) => mailbox.put(Letter::Readings(number, readings, Err(error.to_string()))),
             Ok(asked) => {
                 tokio::spawn(async move {

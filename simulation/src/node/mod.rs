@@ -233,6 +233,7 @@ impl Node {
                     at: submission.at,
                     event,
                     claim: None,
+                    by: None,
                 });
             }
             waiting.push((records.len(), submission.lot, submission.waiting));

@@ -1,25 +1,36 @@
 //! Puts frames together again to records, in order.
 
-use bincode::BorrowDecode;
 use bincode::de::{DecoderImpl, read::SliceReader};
+use bincode::{BorrowDecode, Decode};
 
 use super::frame::{FRAME, Frame, FrameKey, Header};
+use super::origin::Askers;
 use super::{FormatError, RECORD_CONFIG, event};
 use crate::record::Record;
 
 /// Reads the records of a payload.
 fn decode_records(
     header: &Header,
+    format: u16,
     payload: &[u8],
     into: &mut Vec<Record>,
 ) -> Result<(), FormatError> {
+    let refused =
+        |error: bincode::error::DecodeError| FormatError::invalid(FRAME, error.to_string());
+    let mut askers = Askers::default();
     let mut decoder = DecoderImpl::new(SliceReader::new(payload), RECORD_CONFIG, ());
     for position in 0..u64::from(header.count) {
-        let record = event::Record::borrow_decode(&mut decoder)
-            .map_err(|error| FormatError::invalid(FRAME, error.to_string()))?;
+        let record = event::Record::borrow_decode(&mut decoder).map_err(refused)?;
+        let origin = match format {
+            1 => {
+                let end = event::EndOfFormat1::decode(&mut decoder).map_err(refused)?;
+                (None, end.claim.map(Into::into))
+            }
+            _ => askers.read(&mut decoder).map_err(refused)?,
+        };
         let seq = header.key.first_seq.checked_add(position);
         let seq = seq.ok_or_else(|| FormatError::invalid(FRAME, "sequence overflows"))?;
-        into.push(record.into_engine(seq, header.base)?);
+        into.push(record.into_engine(seq, header.base, origin)?);
     }
     // bincode tells not how much it left: a byte that can still be read is one too many.
     if u8::borrow_decode(&mut decoder).is_ok() {
@@ -100,9 +111,9 @@ impl Assembler {
             self.parts.extend_from_slice(frame.payload);
             let parts = std::mem::take(&mut self.parts);
             self.parts_seen = 0;
-            decode_records(&header, &parts, &mut records)?;
+            decode_records(&header, frame.format, &parts, &mut records)?;
         } else {
-            decode_records(&header, frame.payload, &mut records)?;
+            decode_records(&header, frame.format, frame.payload, &mut records)?;
         }
         let (epoch, ends_commit) = (header.epoch, header.ends_commit);
         Ok(Some(Group { key: first, epoch, frames, ends_commit, records }))

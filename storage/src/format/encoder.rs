@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::frame::{FrameKey, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX};
+use super::origin::Askers;
 use super::{FRAME_BYTES_MAX, FormatError, append, event};
 use crate::record::Record;
 
@@ -21,6 +22,7 @@ pub struct Encoder {
     bytes: Vec<u8>,
     spans: Vec<FrameSpan>,
     oversized: Vec<u8>,
+    askers: Askers,
 }
 
 impl Encoder {
@@ -36,9 +38,11 @@ impl Encoder {
             let start = self.bytes.len();
             self.bytes.resize(start + HEADER_BYTES, 0);
             let mut count: u16 = 0;
+            self.askers.clear();
             for record in rest {
                 let mark = self.bytes.len();
                 append(&event::Record::new(record, first.at), "record", &mut self.bytes)?;
+                self.askers.append(record, &mut self.bytes)?;
                 if self.bytes.len() - start > FRAME_BYTES_MAX {
                     self.bytes.truncate(mark);
                     break;
@@ -92,6 +96,8 @@ impl Encoder {
         let mut stream = std::mem::take(&mut self.oversized);
         stream.clear();
         append(&event::Record::new(record, whole.base), "record", &mut stream)?;
+        self.askers.clear();
+        self.askers.append(record, &mut stream)?;
         let last = stream.len().div_ceil(PAYLOAD_BYTES_MAX) - 1;
         for (position, part) in stream.chunks(PAYLOAD_BYTES_MAX).enumerate() {
             let start = self.bytes.len();

@@ -1,4 +1,4 @@
-//! Format 1 of records and their events.
+//! Records and their events, as in formats 1 and 2 of frames; what ends a record of format 2 is in `origin.rs`.
 //!
 //! Times of a record are differences: its own to the frame's base, its reading's to its own. They take
 //! two to five bytes instead of nine. Differences wrap, so every pair of times survives.
@@ -45,7 +45,7 @@ pub(super) struct Claim {
     fingerprint: u64,
 }
 
-/// A record; its sequence follows from its place in the frame.
+/// A record without its end; its sequence follows from its place in the frame.
 #[derive(Encode, BorrowDecode)]
 pub(super) struct Record<'a> {
     lot: u32,
@@ -53,7 +53,12 @@ pub(super) struct Record<'a> {
     /// Record time minus the frame's base.
     since_base_micros: i64,
     event: Event<'a>,
-    claim: Option<Claim>,
+}
+
+/// How a record of format 1 ends.
+#[derive(Decode)]
+pub(super) struct EndOfFormat1 {
+    pub(super) claim: Option<Claim>,
 }
 
 impl<'a> Record<'a> {
@@ -68,7 +73,6 @@ impl<'a> Record<'a> {
                 }
                 record::Event::Lot(event) => Event::Lot(event.into()),
             },
-            claim: record.claim.map(Into::into),
         }
     }
 
@@ -76,6 +80,7 @@ impl<'a> Record<'a> {
         self,
         seq: u64,
         base: Timestamp,
+        (by, claim): (Option<record::By>, Option<record::Claim>),
     ) -> Result<record::Record, FormatError> {
         let at = sum(base, self.since_base_micros);
         let event = match self.event {
@@ -88,7 +93,8 @@ impl<'a> Record<'a> {
             lot_seq: self.lot_seq,
             at,
             event,
-            claim: self.claim.map(Into::into),
+            by,
+            claim,
         })
     }
 }

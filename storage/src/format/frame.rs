@@ -5,7 +5,7 @@
 
 use lotkeeper_engine::time::Timestamp;
 
-use super::{FORMAT_VERSION, FRAME_BYTES_MAX, Fields, FormatError};
+use super::{FRAME_BYTES_MAX, FRAME_FORMAT, Fields, FormatError};
 
 const MAGIC: [u8; 4] = *b"LKF1";
 /// Bytes before the payload.
@@ -82,7 +82,7 @@ impl Header {
         let payload_bytes = u32::try_from(frame.len() - HEADER_BYTES)
             .map_err(|_| FormatError::invalid(FRAME, "payload too long"))?;
         frame[0..4].copy_from_slice(&MAGIC);
-        frame[4..6].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        frame[4..6].copy_from_slice(&FRAME_FORMAT.to_le_bytes());
         frame[6..8].copy_from_slice(&self.flags().to_le_bytes());
         frame[8..16].copy_from_slice(&self.epoch.to_le_bytes());
         frame[16..24].copy_from_slice(&self.key.first_seq.to_le_bytes());
@@ -107,6 +107,8 @@ fn checksum(frame: &[u8]) -> u32 {
 pub struct Frame<'a> {
     /// What it says of itself.
     pub header: Header,
+    /// How its records are written.
+    pub(super) format: u16,
     pub(super) payload: &'a [u8],
 }
 
@@ -137,10 +139,8 @@ impl<'a> Frame<'a> {
         if fields.take() != MAGIC {
             return Err(FormatError::Magic { what: FRAME });
         }
-        let version = fields.u16();
-        if version > FORMAT_VERSION {
-            return Err(FormatError::Newer { what: FRAME, found: version });
-        }
+        let format = fields.u16();
+        FormatError::check_version(FRAME, format, FRAME_FORMAT)?;
         let flags = fields.u16();
         let epoch = fields.u64();
         let first_seq = fields.u64();
@@ -164,7 +164,7 @@ impl<'a> Frame<'a> {
             is_part: flags & PART != 0,
             is_last_part: flags & LAST_PART != 0,
         };
-        Ok((Self { header, payload: &frame[HEADER_BYTES..] }, rest))
+        Ok((Self { header, format, payload: &frame[HEADER_BYTES..] }, rest))
     }
 
     /// Sequence after the last record of this frame; the same for a part that is not the last.

@@ -11,6 +11,7 @@ mod encoder;
 mod event;
 mod frame;
 mod lot_event;
+mod origin;
 mod snapshot;
 mod spec;
 mod state;
@@ -29,8 +30,12 @@ use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::enc::write::Writer;
 use bincode::error::EncodeError;
 
-/// The format this release writes, and the newest it reads.
-pub const FORMAT_VERSION: u16 = 1;
+/// The format of frames this release writes, and the newest it reads; it reads all before.
+pub const FRAME_FORMAT: u16 = 2;
+/// The same of snapshots and of the tip file, which have not changed since format 1.
+pub const SNAPSHOT_FORMAT: u16 = 1;
+/// See [`SNAPSHOT_FORMAT`].
+pub const TIP_FORMAT: u16 = 1;
 /// A frame with its header. sled moves a leaf of up to 16 values that exceeds 128 KiB out to a file it
 /// never syncs; with at most 6 KiB a value that cannot happen.
 pub const FRAME_BYTES_MAX: usize = 6 * 1024;
@@ -69,12 +74,14 @@ pub enum FormatError {
         what: &'static str,
     },
     /// Written by a later release.
-    #[error("{what} has format {found}, this release reads up to {FORMAT_VERSION}")]
+    #[error("{what} has format {found}, this release reads up to {known}")]
     Newer {
         /// Of what.
         what: &'static str,
         /// Its format.
         found: u16,
+        /// The newest known.
+        known: u16,
     },
     /// The checksum does not match.
     #[error("{what} has a wrong checksum")]
@@ -93,6 +100,15 @@ pub enum FormatError {
 }
 
 impl FormatError {
+    /// Refuses what a later release wrote, and a number that no release has written.
+    fn check_version(what: &'static str, found: u16, known: u16) -> Result<(), Self> {
+        match found {
+            0 => Err(Self::invalid(what, "format 0, which no release has written")),
+            _ if found > known => Err(Self::Newer { what, found, known }),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn invalid(what: &'static str, detail: impl Into<String>) -> Self {
         Self::Invalid { what, detail: detail.into() }
     }

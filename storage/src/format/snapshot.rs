@@ -5,7 +5,7 @@ use bincode::{Decode, Encode};
 use lotkeeper_engine::ids::LotKey;
 
 use super::state::Body;
-use super::{CHUNK_BYTES_MAX, FORMAT_VERSION, Fields, FormatError, SNAPSHOT_CONFIG, append};
+use super::{CHUNK_BYTES_MAX, Fields, FormatError, SNAPSHOT_CONFIG, SNAPSHOT_FORMAT, append};
 use crate::snapshot::LotSnapshot;
 
 const MAGIC: [u8; 4] = *b"LKS1";
@@ -84,7 +84,7 @@ pub fn encode_snapshot(snapshot: &LotSnapshot, bytes: &mut Vec<u8>) -> Result<()
     let payload_bytes = u32::try_from(bytes.len() - HEADER_BYTES).map_err(too_large)?;
     let chunks = u32::try_from(bytes.len().div_ceil(CHUNK_BYTES_MAX)).map_err(too_large)?;
     bytes[0..4].copy_from_slice(&MAGIC);
-    bytes[4..6].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes[4..6].copy_from_slice(&SNAPSHOT_FORMAT.to_le_bytes());
     bytes[8..12].copy_from_slice(&payload_bytes.to_le_bytes());
     bytes[12..16].copy_from_slice(&chunks.to_le_bytes());
     let checksum = checksum(bytes);
@@ -128,10 +128,7 @@ fn payload(bytes: &[u8]) -> Result<&[u8], FormatError> {
     if fields.take() != MAGIC {
         return Err(FormatError::Magic { what: SNAPSHOT });
     }
-    let version = fields.u16();
-    if version > FORMAT_VERSION {
-        return Err(FormatError::Newer { what: SNAPSHOT, found: version });
-    }
+    FormatError::check_version(SNAPSHOT, fields.u16(), SNAPSHOT_FORMAT)?;
     fields.u16();
     let payload_bytes = fields.u32() as usize;
     fields.u32();

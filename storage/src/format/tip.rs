@@ -1,6 +1,6 @@
 //! The tip file: how far the log was durable a moment ago. A recovery that ends below it has lost records.
 
-use super::{FORMAT_VERSION, Fields, FormatError};
+use super::{Fields, FormatError, TIP_FORMAT};
 
 const MAGIC: [u8; 4] = *b"LKT1";
 const TIP_BYTES: usize = 28;
@@ -21,7 +21,7 @@ impl Tip {
     pub fn to_bytes(self) -> [u8; TIP_BYTES] {
         let mut bytes = [0; TIP_BYTES];
         bytes[0..4].copy_from_slice(&MAGIC);
-        bytes[4..6].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes[4..6].copy_from_slice(&TIP_FORMAT.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.seq.to_le_bytes());
         let checksum = crc32c::crc32c(&bytes[..24]);
@@ -41,10 +41,7 @@ impl Tip {
         if fields.take() != MAGIC {
             return Err(FormatError::Magic { what: TIP });
         }
-        let version = fields.u16();
-        if version > FORMAT_VERSION {
-            return Err(FormatError::Newer { what: TIP, found: version });
-        }
+        FormatError::check_version(TIP, fields.u16(), TIP_FORMAT)?;
         fields.u16();
         let tip = Self { epoch: fields.u64(), seq: fields.u64() };
         if crc32c::crc32c(&bytes[..24]) != fields.u32() {

@@ -18,8 +18,9 @@ use crate::files;
 use crate::format::FrameKey;
 use crate::paging::{Frames, Part};
 
-/// The trees of a directory and what is in them; frames and snapshots have a version of their own.
-const DIRECTORY_FORMAT: u16 = 2;
+/// The trees of a directory and what is in them; frames and snapshots have a version of their own. A release
+/// that cannot read the newest frames must refuse the directory as a whole, so it is raised with theirs.
+const DIRECTORY_FORMAT: u16 = 3;
 const FORMAT_KEY: &[u8] = b"format";
 const FIRST_SEQ_KEY: &[u8] = b"first_seq";
 const EPOCHS_KEY: &[u8] = b"epochs";

@@ -12,7 +12,7 @@ use lotkeeper_engine::spec::{
     FeatureSet, Kind, Place, Position, Rules, Size, SlotSpec, Spec, Zone,
 };
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
-use lotkeeper_storage::{Event, LotSnapshot, Record};
+use lotkeeper_storage::{By, Event, LotSnapshot, Record, Role};
 use uuid::Uuid;
 
 /// 2026-03-01T09:00:00Z, when all these logs begin.
@@ -55,6 +55,13 @@ pub fn spec(lot: LotKey, slots: u16) -> Arc<Spec> {
         },
         created_at: START,
     })
+}
+
+/// Who asked for a record: nobody for some, a few for the others.
+pub fn by(seq: u64) -> Option<By> {
+    let roles = [Role::Device, Role::Driver, Role::Staff, Role::Operator, Role::Admin];
+    let role = roles.get(usize::try_from(seq % 6).unwrap())?;
+    Some(By { subject: Pseudonym(uuid(900 + u128::from(seq % 18))), role: *role })
 }
 
 /// Writes a log and keeps the state that it leads to.
@@ -117,7 +124,8 @@ impl Author {
         self.seq += 1;
         let lot_seq = self.lots.get(&lot).map_or(0, |state| state.lot_seq) + 1;
         let at = Timestamp::from_micros(START.micros() + i64::try_from(self.seq).unwrap() * 1_700);
-        let record = Record { seq: self.seq, lot, lot_seq, at, event, claim: None };
+        let by = by(self.seq);
+        let record = Record { seq: self.seq, lot, lot_seq, at, event, by, claim: None };
         self.apply(&record);
         record
     }

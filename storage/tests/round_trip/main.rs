@@ -61,8 +61,12 @@ proptest! {
 
     /// Behind a right checksum anything may stand: a fault of ours, or a forger.
     #[test]
-    fn any_payload_is_decoded_or_refused(payload in vec(any::<u8>(), 0..600), count in any::<u16>()) {
-        let frame = forged(&payload, count);
+    fn any_payload_is_decoded_or_refused(
+        format in 1..=2_u16,
+        payload in vec(any::<u8>(), 0..600),
+        count in any::<u16>(),
+    ) {
+        let frame = forged(format, &payload, count);
         let key = FrameKey { first_seq: 1, part: 0 };
         // A result of either kind; what is tested is that there is one.
         drop(Assembler::new(None).push(key, &frame));
@@ -88,10 +92,10 @@ proptest! {
     }
 }
 
-/// A frame of epoch 1 that begins at record 1, with a right checksum.
-fn forged(payload: &[u8], count: u16) -> Vec<u8> {
+/// A frame of a format and of epoch 1 that begins at record 1, with a right checksum.
+fn forged(format: u16, payload: &[u8], count: u16) -> Vec<u8> {
     let mut frame = b"LKF1".to_vec();
-    frame.extend(1_u16.to_le_bytes());
+    frame.extend(format.to_le_bytes());
     frame.extend(1_u16.to_le_bytes());
     frame.extend(1_u64.to_le_bytes());
     frame.extend(1_u64.to_le_bytes());
@@ -111,7 +115,7 @@ fn a_forged_length_is_refused_before_it_is_believed() {
     // lot 0, lot sequence 1, time 0, lot event `changed`, a name of u32::MAX bytes.
     let mut payload = vec![0, 1, 0, 1, 1, 252];
     payload.extend(u32::MAX.to_le_bytes());
-    let frame = forged(&payload, 1);
+    let frame = forged(2, &payload, 1);
     let refused = Assembler::new(None).push(FrameKey { first_seq: 1, part: 0 }, &frame);
     assert!(refused.is_err(), "{refused:?}");
 }

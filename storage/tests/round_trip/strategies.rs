@@ -11,7 +11,7 @@ use lotkeeper_engine::slot::{Event as SlotEvent, Hearing, Mark, Sighting, Slot, 
 use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Position, Rules, Size, Spec, Zone};
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
 use lotkeeper_storage::{
-    Claim, ClaimKey, ClaimOutcome, Event, LotSnapshot, Record, RememberedClaim,
+    By, Claim, ClaimKey, ClaimOutcome, Event, LotSnapshot, Record, RememberedClaim, Role,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -188,19 +188,32 @@ fn claim() -> impl Strategy<Value = Claim> {
     any::<(u128, u64)>().prop_map(|(key, fingerprint)| Claim { key: ClaimKey(key), fingerprint })
 }
 
+/// A few who come again, as they do, or anybody.
+fn by() -> impl Strategy<Value = By> {
+    let roles =
+        [Role::Admin, Role::Operator, Role::Staff, Role::Driver, Role::Device, Role::Display];
+    let subject = prop_oneof![
+        3 => (0..4_u128).prop_map(|number| Pseudonym(Uuid::from_u128(number))),
+        1 => person(),
+    ];
+    (subject, proptest::sample::select(roles.to_vec()))
+        .prop_map(|(subject, role)| By { subject, role })
+}
+
 pub fn commit() -> impl Strategy<Value = Vec<Record>> {
     let event = prop_oneof![
         4 => (any::<u16>(), slot_event()).prop_map(|(slot, e)| Event::Slot(SlotIndex(slot), e)),
         1 => lot_event().prop_map(Event::Lot),
     ];
-    let record = (any::<u32>(), any::<u64>(), at(), event, option::of(claim()));
+    let record = (any::<u32>(), any::<u64>(), at(), event, option::of(by()), option::of(claim()));
     (0..=u64::MAX - 1_000, vec(record, 1..400)).prop_map(|(first_seq, records)| {
-        let record = |(seq, (lot, lot_seq, at, event, claim))| Record {
+        let record = |(seq, (lot, lot_seq, at, event, by, claim))| Record {
             seq,
             lot: LotKey(lot),
             lot_seq,
             at,
             event,
+            by,
             claim,
         };
         (first_seq..).zip(records).map(record).collect()

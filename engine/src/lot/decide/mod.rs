@@ -28,6 +28,8 @@ pub type Events = SmallVec<[Event; 2]>;
 pub struct Decision {
     /// What happened: first what was overdue, then what the command did.
     pub events: Events,
+    /// How many of them, from the first on, were overdue: nobody asked for those.
+    pub overdue: usize,
     /// The answer.
     pub outcome: Result<Outcome, Rejection>,
     /// A count that repeats the tally and has no record; see [`Lot::note_count`].
@@ -50,6 +52,7 @@ type Granted = Result<(Events, Outcome), Rejection>;
 #[must_use]
 pub fn decide(lot: &Lot, command: &Command, now: Timestamp, bays: &dyn Bays) -> Decision {
     let (mut events, settled) = settle(lot, now, bays, overdue_events_max(command));
+    let overdue = events.len();
     let lot = settled.as_ref().unwrap_or(lot);
     let mut heartbeat = None;
     let granted = match command {
@@ -76,7 +79,7 @@ pub fn decide(lot: &Lot, command: &Command, now: Timestamp, bays: &dyn Bays) -> 
         events.extend(granted);
         outcome
     });
-    Decision { events, outcome, heartbeat }
+    Decision { events, overdue, outcome, heartbeat }
 }
 
 /// A tick can come again and keeps its commit small; a command must see the lot as it is.
