@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::error::Problem;
+use crate::http::answer::shorten;
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -98,7 +99,8 @@ async fn build() -> Json<serde_json::Value> {
 
 fn page(name: &str, request: &HeaderMap) -> Response {
     let Some(position) = ASSETS.iter().position(|asset| asset.name == name) else {
-        return Problem::not_found(format!("no file `{name}` in this release")).into_response();
+        return Problem::not_found(format!("no file `{}` in this release", shorten(name)))
+            .into_response();
     };
     let (asset, etag) = (&ASSETS[position], &ETAGS[position]);
     let mut response = if is_known(request, etag) {

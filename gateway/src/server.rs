@@ -1,14 +1,16 @@
 //! Takes connections and answers requests until told to stop.
 //!
 //! Invariants: at most `connections_max` connections, websockets included, and new ones no faster than
-//! `accept_per_second`; headers, requests and the end have time limits; [`run`] returns only when every
+//! `accept_per_second`; headers, requests, answers and the end have time limits; [`run`] returns only when every
 //! request and websocket has ended or its time is up. Order at the end: stop accepting, let requests and
 //! websockets finish. Deliberately absent: TLS and HTTP/2 (a proxy's work), the engine's end (`serve`).
 
 mod asked;
+mod framing;
 mod headers;
 mod layers;
 mod pace;
+mod patience;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -32,6 +34,7 @@ pub use asked::Asked;
 use crate::app::App;
 use crate::metrics::OpenConnection;
 use crate::server::pace::Pace;
+use crate::server::patience::Patient;
 use crate::shutdown::Busy;
 
 /// Request line and headers must fit; also what one read takes of a body.
@@ -151,6 +154,7 @@ async fn serve(stream: TcpStream, connection: Connection, front: Front) {
         return;
     }
     let app = front.app.clone();
+    let stream = Patient::new(stream, app.config.server.write_timeout);
     let answer = service_fn(move |request: hyper::Request<Incoming>| {
         let answer = front.answer(request.map(Body::new), Some(connection.clone()));
         async move { Ok::<_, Infallible>(answer.await) }

@@ -2,79 +2,24 @@
 #![allow(clippy::unwrap_used)] // tests state what they expect
 
 mod common;
+#[path = "common/frames.rs"]
+mod frames;
 mod http_common;
 #[path = "common/ws.rs"]
 mod ws;
 
-use std::net::SocketAddr;
-
 use common::{Server, token};
+use frames::{KEY, close_code, frame, shaken};
 use http_common::{counted, created, reading, with_lot};
 use lotkeeper_gateway::auth::Role;
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use ws::{DEADLINE, Socket, Token};
 
 const STREAM: &str = "/api/v1/stream";
 const INGEST: &str = "/api/v1/ingest";
-const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-
-/// A connection after a handshake by hand.
-async fn shaken(address: SocketAddr, path: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let token = token(Role::Staff);
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\n{KEY}\r\nAuthorization: Bearer {token}\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    let head = String::from_utf8(head).unwrap();
-    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
-    // The answer that RFC 6455 computes for its own example.
-    assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
-    stream
-}
-
-/// A client frame: masked with zeros, so that the payload stays readable.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match payload.len() {
-        length @ 0..=125 => frame.push(0x80 | length as u8),
-        length @ 126..=65_535 => {
-            frame.push(0x80 | 126);
-            frame.extend_from_slice(&(length as u16).to_be_bytes());
-        }
-        length => {
-            frame.push(0x80 | 127);
-            frame.extend_from_slice(&(length as u64).to_be_bytes());
-        }
-    }
-    frame.extend_from_slice(&[0; 4]);
-    frame.extend_from_slice(payload);
-    frame
-}
-
-/// The close code the server sends; nothing when the connection ends without one.
-async fn close_code(stream: &mut (impl AsyncRead + Unpin)) -> Option<u16> {
-    loop {
-        let first = stream.read_u8().await.ok()?;
-        let length = match stream.read_u8().await.ok()? {
-            126 => usize::from(stream.read_u16().await.ok()?),
-            length => usize::from(length),
-        };
-        let mut payload = vec![0; length];
-        stream.read_exact(&mut payload).await.ok()?;
-        if first == 0x88 {
-            return Some(u16::from_be_bytes([*payload.first()?, *payload.get(1)?]));
-        }
-    }
-}
 
 async fn lives(server: &Server) {
     assert_eq!(server.get(Role::Display, "/livez").await.status, 200);

@@ -28,6 +28,26 @@ fn default_file_says_what_the_code_says() {
     assert_eq!(read(Some(DEFAULT_TOML), &[]).unwrap(), Config::default());
 }
 
+/// Rows of the table of limits: the figure and the key.
+#[test]
+fn limits_in_the_documents_are_the_defaults() {
+    let page = include_str!("../../docs/api.md");
+    let defaults: toml::Table = DEFAULT_TOML.parse().unwrap();
+    let rows = page.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, _, figure, _, key, _] = cells[..] else { return None };
+        let (section, key) = key.strip_prefix('`')?.strip_suffix('`')?.split_once('.')?;
+        Some((figure.replace(',', ""), section, key))
+    });
+    let mut compared = 0;
+    for (figure, section, key) in rows {
+        let default = &defaults[section][key];
+        assert_eq!(figure, default.to_string(), "{section}.{key}");
+        compared += 1;
+    }
+    assert_eq!(compared, 15, "every limit that can be set is in the table");
+}
+
 #[test]
 fn every_default_key_has_a_comment() {
     let lines: Vec<&str> = DEFAULT_TOML.lines().collect();
@@ -116,6 +136,7 @@ fn wrong_values_name_key_value_and_remedy() {
         ("[log]\nlevel = \"loud=very\"", "log.level = loud=very is not a level"),
         ("[auth]\nkeys = [1]", "configuration is not TOML"),
         ("[server", "is not TOML"),
+        ("[log]\nlevel = \"in\nfo\"", "line 2, column "),
     ] {
         let text = refused(Some(file), &[]);
         assert!(text.contains(wanted), "{file}: {text}");
@@ -146,6 +167,8 @@ fn secrets_are_in_no_text() {
         refused(None, &[("LOTKEEPER_AUTH_KEY", "s3cret")]),
         refused(None, &[("LOTKEEPER_AUTH_TOKEN_TTL_SECONDS", "s3cret")]),
         refused(Some("[auth]\ntoken_ttl_seconds = \"s3cret\""), &[]),
+        refused(Some("[auth]\nkey = \"s3cret"), &[]),
+        refused(Some("[auth]\nkey = s3cret\n"), &[]),
     ] {
         assert!(!text.contains("s3cret"), "{text}");
     }

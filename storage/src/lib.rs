@@ -11,6 +11,8 @@ mod error;
 mod faulty;
 mod files;
 pub mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod journal;
 mod memory;

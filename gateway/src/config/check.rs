@@ -160,6 +160,11 @@ fn server(raw: &RawServer, origins: &Origins) -> Result<Server, ConfigError> {
             raw.header_timeout_seconds,
             (1, 600),
         )?,
+        write_timeout: origins.seconds(
+            "server.write_timeout_seconds",
+            raw.write_timeout_seconds,
+            (1, 3_600),
+        )?,
         connections_max: origins.number(
             "server.connections_max",
             raw.connections_max,

@@ -54,6 +54,13 @@ pub fn load(
     merged.finish()
 }
 
+/// What a file with this text comes to.
+pub(crate) fn of_text(text: &str) -> Result<Config, ConfigError> {
+    let mut merged = Merged::new()?;
+    merged.text(text, "a file")?;
+    merged.finish()
+}
+
 struct Merged {
     table: Table,
     origins: Origins,
@@ -70,16 +77,19 @@ impl Merged {
             path: path.to_owned(),
             cause: error.to_string(),
         })?;
-        let origin = path.display().to_string();
-        for (section, values) in parse(&text, &origin)? {
+        self.text(&text, &path.display().to_string())
+    }
+
+    fn text(&mut self, text: &str, origin: &str) -> Result<(), ConfigError> {
+        for (section, values) in parse(text, origin)? {
             let Value::Table(values) = values else {
-                return Err(self.unknown(&section, &origin));
+                return Err(self.unknown(&section, origin));
             };
             if !self.table.contains_key(&section) {
-                return Err(self.unknown(&section, &origin));
+                return Err(self.unknown(&section, origin));
             }
             for (key, value) in values {
-                self.set(&section, &key, value, &origin)?;
+                self.set(&section, &key, value, origin)?;
             }
         }
         Ok(())
@@ -164,9 +174,13 @@ impl Merged {
 }
 
 fn parse(text: &str, origin: &str) -> Result<Table, ConfigError> {
-    text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
-        origin: origin.to_owned(),
-        cause: error.to_string(),
+    text.parse().map_err(|error: toml::de::Error| {
+        // The library's own text shows the line, and the line may be the one with the key.
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = 1 + before.matches('\n').count();
+        let column = 1 + before.chars().rev().take_while(|c| *c != '\n').count();
+        let cause = format!("line {line}, column {column}: {}", error.message());
+        ConfigError::Syntax { origin: origin.to_owned(), cause }
     })
 }
 

@@ -19,6 +19,7 @@ use lotkeeper_engine::spec::Rules;
 use lotkeeper_engine::time::Seconds;
 
 pub use error::ConfigError;
+pub(crate) use layers::of_text;
 pub use layers::{Flags, load};
 
 /// The defaults with a comment on every key.
@@ -60,6 +61,8 @@ pub struct Server {
     pub request_timeout: Duration,
     /// Longest time for a request's headers to arrive.
     pub header_timeout: Duration,
+    /// Longest time for a client to take what is sent to it.
+    pub write_timeout: Duration,
     /// Connections at once.
     pub connections_max: usize,
     /// New connections per second.
@@ -193,6 +196,7 @@ impl Default for Server {
             body_bytes_max: 4 * 1024 * 1024,
             request_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             connections_max: 20_000,
             accept_per_second: 2_000,
             shutdown: Duration::from_secs(10),

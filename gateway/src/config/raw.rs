@@ -26,6 +26,7 @@ pub(super) struct RawServer {
     pub body_bytes_max: i64,
     pub request_timeout_seconds: i64,
     pub header_timeout_seconds: i64,
+    pub write_timeout_seconds: i64,
     pub connections_max: i64,
     pub accept_per_second: i64,
     pub shutdown_seconds: i64,

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::Deserialize;
@@ -59,6 +59,16 @@ fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    // Refused and not misread: a compressed body is not the JSON it was made of, and none is unpacked here.
+    let encodings = headers.get_all(header::CONTENT_ENCODING);
+    let coded = |value: &&HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if let Some(coding) = encodings.iter().find(coded) {
+        let text = String::from_utf8_lossy(coding.as_bytes());
+        let shown = super::answer::shorten(&text);
+        return Err(Problem::unsupported_media_type(format!(
+            "`Content-Encoding: {shown}` is not read here; send the body as it is, without Content-Encoding"
+        )));
+    }
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Err(Problem::unsupported_media_type(
             "the body has no type; send `Content-Type: application/json`",

@@ -35,7 +35,7 @@ impl FromRequestParts<App> for Intent {
     }
 }
 
-fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let refused = || {

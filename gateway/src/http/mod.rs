@@ -5,18 +5,18 @@
 //! one command to the owner of the answer and shows the durable view; it decides nothing.
 //! Deliberately absent: pages, websockets, request ids, limits of rate and time (`server`).
 
-mod answer;
+pub(crate) mod answer;
 mod availability;
 mod body;
 mod counts;
 mod event_scan;
 mod events;
 mod fields;
-mod fingerprint;
-mod intent;
+pub(crate) mod fingerprint;
+pub(crate) mod intent;
 mod lots;
 mod openapi;
-mod precondition;
+pub(crate) mod precondition;
 mod probes;
 mod readings;
 mod reservation_list;

@@ -76,7 +76,14 @@ pub fn document() -> OpenApi {
 
 /// Every refusal has the one shape; what any protected route may refuse is said here once.
 fn describe_refusals(operation: &mut Operation, protected: bool) {
+    let has_body = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
+    if has_body {
+        for (status, codes) in [("413", "`body_too_large`"), ("415", "`unsupported_media_type`")] {
+            let described = || RefOr::T(Described::new(codes));
+            responses.entry(status.to_owned()).or_insert_with(described);
+        }
+    }
     if protected {
         for (status, codes) in [
             ("400", "`malformed_json`, `malformed_request`, `malformed_cursor`"),

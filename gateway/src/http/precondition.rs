@@ -25,7 +25,7 @@ impl FromRequestParts<App> for IfMatch {
 }
 
 impl IfMatch {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut versions = Vec::new();
         let mut present = false;
         for value in headers.get_all(header::IF_MATCH) {

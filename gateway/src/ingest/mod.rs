@@ -7,7 +7,7 @@
 
 mod batch;
 mod connection;
-mod message;
+pub(crate) mod message;
 
 use axum::extract::State;
 use axum::http::HeaderMap;

@@ -19,9 +19,10 @@ use tower::Service;
 use tracing::Instrument;
 
 use super::asked::Asked;
-use super::{Connection, headers};
+use super::{Connection, framing, headers};
 use crate::app::App;
 use crate::error::{Problem, ProblemCode};
+use crate::http::answer::{shorten, shorten_detail};
 use crate::request_id::{self, current};
 
 /// Texts of refusals made by libraries are short; more is not read.
@@ -29,12 +30,13 @@ const REFUSAL_BYTES_MAX: usize = 4_096;
 
 /// No route for the path.
 pub(super) async fn no_such_path(uri: Uri) -> Problem {
-    Problem::not_found(format!("nothing at {}; see /docs", uri.path()))
+    Problem::not_found(format!("nothing at {}; see /docs", shorten_detail(uri.path())))
 }
 
 /// A route, but not for the method.
 pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
-    Problem::method_not_allowed(format!("{method} is not possible at {}; see /docs", uri.path()))
+    let (method, path) = (shorten(method.as_str()), shorten_detail(uri.path()));
+    Problem::method_not_allowed(format!("{method} is not possible at {path}; see /docs"))
 }
 
 /// Answers one request. Around the router and not inside it: a layer of the router is boxed, and copied with
@@ -87,8 +89,11 @@ async fn guarded(app: &App, asked: &Asked, routes: Router, request: Request) -> 
     } else {
         None
     };
+    // Requests made inside have no front that could read them otherwise.
+    let faulty = asked.connection().and_then(|_| framing::fault(&request));
     let refusal = quota
         .and_then(|quota| quota.refusal())
+        .or(faulty)
         .or_else(|| too_large(request.headers(), app.config.server.body_bytes_max));
     let mut response = match refusal {
         Some(refusal) => {

@@ -119,7 +119,9 @@ impl<'a> Stream<'a> {
                     Err(Close::bad_message("binary message; send JSON text"))
                 }
                 Woken::Message(Incoming::Text(text)) => self.receive(socket, &text),
-                Woken::Message(Incoming::Control) | Woken::Timer | Woken::Changed => Ok(()),
+                // A ping costs what a message costs: it is answered, and the stream looks at everything again.
+                Woken::Message(Incoming::Control) => self.count_message(),
+                Woken::Timer | Woken::Changed => Ok(()),
             };
             // Looked at every time: a lot that changes all the time never lets the timer be first.
             if let Err(close) = close.and_then(|()| self.ping_when_due(socket)) {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 /// A wire enum with a text per variant.
 macro_rules! vocabulary {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:tt,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         pub enum $name {
@@ -31,7 +31,7 @@ macro_rules! vocabulary {
 
 /// A wire enum with the same variants as a domain enum.
 macro_rules! mirror {
-    ($(#[$doc:meta])* $name:ident = $domain:path { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident = $domain:path { $($(#[$variant_doc:meta])* $variant:ident = $text:tt,)+ }) => {
         vocabulary!($(#[$doc])* $name { $($(#[$variant_doc])* $variant = $text,)+ });
         impl From<$domain> for $name {
             fn from(domain: $domain) -> Self {

@@ -3,6 +3,9 @@
 //! serde tells line and column; people and forms want the path. Only a refused request pays for this.
 //! The scanner follows keys and positions and checks nothing: the parser has done that already.
 
+/// A longer path ends at the last step that fits: it goes into answers.
+const PATH_BYTES_MAX: usize = 256;
+
 /// One open object or array.
 enum Frame {
     /// The key whose value is being read.
@@ -66,23 +69,23 @@ fn string_from(body: &[u8], start: usize) -> usize {
 fn offset(body: &[u8], line: usize, column: usize) -> usize {
     let before = body.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
     let start: usize = before.map(<[u8]>::len).sum();
-    (start + column).min(body.len())
+    start.saturating_add(column).min(body.len())
 }
 
 fn path(frames: &[Frame]) -> String {
     let mut path = String::new();
     for frame in frames {
-        match frame {
-            Frame::Object(None) => {}
-            Frame::Object(Some(key)) => {
-                path.push('/');
-                path.push_str(&key.replace('~', "~0").replace('/', "~1"));
-            }
-            Frame::Array(index) => {
-                path.push('/');
-                path.push_str(&index.to_string());
-            }
+        let step = match frame {
+            Frame::Object(None) => continue,
+            Frame::Object(Some(key)) => key.replace('~', "~0").replace('/', "~1"),
+            Frame::Array(index) => index.to_string(),
+        };
+        if path.len() + step.len() >= PATH_BYTES_MAX {
+            // What leads here is still true, and a key may be as long as the body.
+            break;
         }
+        path.push('/');
+        path.push_str(&step);
     }
     path
 }
@@ -106,5 +109,14 @@ mod tests {
             assert_eq!(at(body.as_bytes(), 1, column), pointer, "{body} at {column}");
         }
         assert_eq!(at(b"{\n  \"a\": [\n    3]}", 3, 5), "/a/0");
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_ends_before() {
+        let body = format!(r#"{{"a":{{"{}":1"#, "k".repeat(100_000));
+        assert_eq!(at(body.as_bytes(), 1, body.len()), "/a");
+        let deep = "[".repeat(1_000);
+        let path = at(deep.as_bytes(), 1, deep.len());
+        assert!(path.len() < PATH_BYTES_MAX && path.starts_with("/0/0"), "{path}");
     }
 }

@@ -70,6 +70,13 @@ pub struct Readings<'a> {
     sent: usize,
 }
 
+impl Readings<'_> {
+    /// How many were kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.len()
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Readings<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(ReadingsVisitor)

@@ -2,7 +2,7 @@
 //!
 //! tungstenite answers pings and closes by writing; here it writes into a buffer, and those whole frames
 //! join ours. Reading never writes, so a dropped read loses nothing and cuts no frame in half; whoever
-//! reads flushes afterwards. A write that does not finish in time ends the socket.
+//! reads flushes afterwards. A client that takes nothing is given up by the connection itself (`server.write_timeout_seconds`).
 
 use std::io;
 use std::pin::Pin;
@@ -24,8 +24,6 @@ use super::frame;
 const CONTROL_BUFFER_BYTES: usize = 1024;
 /// A send buffer that grew past this is given back: most sockets are silent most of the time.
 const KEPT_BUFFER_BYTES: usize = 512;
-/// A client that takes nothing for this long is gone.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the other end has to take our last words.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -107,11 +105,10 @@ impl Socket {
             return Ok(0);
         }
         let sent = self.out.len();
-        let write = self.writer.write_all(&self.out);
-        let written = tokio::time::timeout(WRITE_TIMEOUT, write).await;
+        let written = self.writer.write_all(&self.out).await;
         // Emptied after a failure as well: half of it may be out, and half a frame has no other half.
         self.out.clear();
-        written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        written?;
         if self.out.capacity() > KEPT_BUFFER_BYTES {
             self.out = Vec::new();
         }

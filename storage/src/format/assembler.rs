@@ -1,24 +1,38 @@
 //! Puts frames together again to records, in order.
 
+use bincode::config::Config;
 use bincode::de::{DecoderImpl, read::SliceReader};
 use bincode::{BorrowDecode, Decode};
 
 use super::frame::{FRAME, Frame, FrameKey, Header};
 use super::origin::Askers;
-use super::{FormatError, RECORD_CONFIG, event};
+use super::{FormatError, MEMORY_PER_BYTE, RECORD_CONFIG, SMALL_BYTES_MAX, SMALL_CONFIG, event};
 use crate::record::Record;
 
-/// Reads the records of a payload.
+/// Reads the records of a payload, within the memory that it can be worth.
 fn decode_records(
     header: &Header,
     format: u16,
     payload: &[u8],
     into: &mut Vec<Record>,
 ) -> Result<(), FormatError> {
+    if payload.len() * MEMORY_PER_BYTE <= SMALL_BYTES_MAX {
+        decode_within(SMALL_CONFIG, (header, format), payload, into)
+    } else {
+        decode_within(RECORD_CONFIG, (header, format), payload, into)
+    }
+}
+
+fn decode_within(
+    config: impl Config,
+    (header, format): (&Header, u16),
+    payload: &[u8],
+    into: &mut Vec<Record>,
+) -> Result<(), FormatError> {
     let refused =
         |error: bincode::error::DecodeError| FormatError::invalid(FRAME, error.to_string());
     let mut askers = Askers::default();
-    let mut decoder = DecoderImpl::new(SliceReader::new(payload), RECORD_CONFIG, ());
+    let mut decoder = DecoderImpl::new(SliceReader::new(payload), config, ());
     for position in 0..u64::from(header.count) {
         let record = event::Record::borrow_decode(&mut decoder).map_err(refused)?;
         let origin = match format {

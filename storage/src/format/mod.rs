@@ -2,7 +2,7 @@
 //!
 //! Record types here belong to storage and mirror the engine's, so that domain and format evolve apart.
 //! Invariants: what was encoded decodes to the same; decoding is total (outside bytes give an error,
-//! never a panic) and allocates no more than a small multiple of its input or [`RECORD_BYTES_MAX`].
+//! never a panic); a length that is announced takes no more memory than the input can be worth.
 //!
 //! Deliberately absent: files, sled, policy. What a damaged frame means is decided by recovery.
 
@@ -116,6 +116,20 @@ impl FormatError {
 
 type Bounded<const BYTES_MAX: usize> = Configuration<LittleEndian, Varint, Limit<BYTES_MAX>>;
 
+/// What a byte of ours is worth in memory at most: the least dense of all lists, the service states of a snapshot,
+/// has 24 for each.
+const MEMORY_PER_BYTE: usize = 64;
+/// The least limit, and those between it and [`SNAPSHOT_BYTES_MAX`]: bincode has limits of fixed sizes only.
+const SMALL_BYTES_MAX: usize = 1024 * 1024;
+const MIDDLE_BYTES_MAX: usize = 16 * 1024 * 1024;
+const LARGE_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+const SMALL_CONFIG: Bounded<SMALL_BYTES_MAX> =
+    bincode::config::standard().with_limit::<SMALL_BYTES_MAX>();
+const MIDDLE_CONFIG: Bounded<MIDDLE_BYTES_MAX> =
+    bincode::config::standard().with_limit::<MIDDLE_BYTES_MAX>();
+const LARGE_CONFIG: Bounded<LARGE_BYTES_MAX> =
+    bincode::config::standard().with_limit::<LARGE_BYTES_MAX>();
 const RECORD_CONFIG: Bounded<RECORD_BYTES_MAX> =
     bincode::config::standard().with_limit::<RECORD_BYTES_MAX>();
 const SNAPSHOT_CONFIG: Bounded<SNAPSHOT_BYTES_MAX> =

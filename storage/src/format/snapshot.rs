@@ -1,11 +1,14 @@
 //! Snapshots: a lot at one sequence as chunks of one tree. The first chunk tells how many there are and
 //! carries the checksum of all, so a generation that was cut short by a crash is recognised and left out.
 
+use bincode::error::DecodeError;
 use bincode::{Decode, Encode};
 use lotkeeper_engine::ids::LotKey;
 
 use super::state::Body;
-use super::{CHUNK_BYTES_MAX, Fields, FormatError, SNAPSHOT_CONFIG, SNAPSHOT_FORMAT, append};
+use super::{CHUNK_BYTES_MAX, Fields, FormatError, SNAPSHOT_FORMAT, append};
+use super::{LARGE_BYTES_MAX, LARGE_CONFIG, MEMORY_PER_BYTE, MIDDLE_BYTES_MAX, MIDDLE_CONFIG};
+use super::{SMALL_BYTES_MAX, SMALL_CONFIG, SNAPSHOT_CONFIG};
 use crate::snapshot::LotSnapshot;
 
 const MAGIC: [u8; 4] = *b"LKS1";
@@ -148,19 +151,27 @@ pub(crate) fn head_of(bytes: &[u8]) -> Result<SnapshotHead, FormatError> {
     Ok(head)
 }
 
+/// Within the memory that so many bytes can be worth: a list that announces more is refused before it is made.
+fn decode_body(bytes: &[u8]) -> Result<(Body<'_>, usize), DecodeError> {
+    match bytes.len().saturating_mul(MEMORY_PER_BYTE) {
+        0..=SMALL_BYTES_MAX => bincode::borrow_decode_from_slice(bytes, SMALL_CONFIG),
+        0..=MIDDLE_BYTES_MAX => bincode::borrow_decode_from_slice(bytes, MIDDLE_CONFIG),
+        0..=LARGE_BYTES_MAX => bincode::borrow_decode_from_slice(bytes, LARGE_CONFIG),
+        _ => bincode::borrow_decode_from_slice(bytes, SNAPSHOT_CONFIG),
+    }
+}
+
 /// Decodes a snapshot as [`encode_snapshot`] made it.
 ///
 /// # Errors
 /// Damage, or a later format.
 pub fn decode_snapshot(bytes: &[u8]) -> Result<LotSnapshot, FormatError> {
-    let wrong =
-        |error: bincode::error::DecodeError| FormatError::invalid(SNAPSHOT, error.to_string());
+    let wrong = |error: DecodeError| FormatError::invalid(SNAPSHOT, error.to_string());
     let payload = payload(bytes)?;
     let (head, read): (SnapshotHead, usize) =
         bincode::decode_from_slice(payload, SNAPSHOT_CONFIG).map_err(wrong)?;
     let rest = &payload[read..];
-    let (body, read): (Body<'_>, usize) =
-        bincode::borrow_decode_from_slice(rest, SNAPSHOT_CONFIG).map_err(wrong)?;
+    let (body, read) = decode_body(rest).map_err(wrong)?;
     if read != rest.len() {
         return Err(FormatError::invalid(SNAPSHOT, "bytes after its end"));
     }

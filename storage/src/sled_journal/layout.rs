@@ -105,14 +105,8 @@ impl Layout {
     /// The directory that `CURRENT` names.
     pub(crate) fn current(&self) -> Result<Option<LiveDir>, JournalError> {
         let Some(text) = files::read_if_there(&self.dir.join(CURRENT))? else { return Ok(None) };
-        let text = String::from_utf8_lossy(&text).trim().to_owned();
-        let making = text.strip_prefix(BEING_MADE);
-        let (name, being_made) = (making.unwrap_or(&text), making.is_some());
-        if number_of(name).is_none() {
-            let detail = format!("{CURRENT} says `{name}`, not {JOURNAL_PREFIX} and a number");
-            return Err(self.damaged(detail));
-        }
-        let dir = self.dir.join(name);
+        let (name, being_made) = current_of(&text).map_err(|detail| self.damaged(detail))?;
+        let dir = self.dir.join(&name);
         if !being_made && !dir.is_dir() && !self.is_empty()? {
             return Err(self
                 .damaged(format!("{name}, which {CURRENT} names, is missing; restore a backup")));
@@ -197,6 +191,46 @@ impl Layout {
     }
 }
 
+/// The directory's name in the bytes of `CURRENT`, and whether it was still being made.
+pub(crate) fn current_of(text: &[u8]) -> Result<(String, bool), String> {
+    let text = String::from_utf8_lossy(text);
+    let text = text.trim();
+    let making = text.strip_prefix(BEING_MADE);
+    let (name, being_made) = (making.unwrap_or(text), making.is_some());
+    let shown: String = text.chars().take(80).collect();
+    number_of(name)
+        .map(|_| (name.to_owned(), being_made))
+        .ok_or_else(|| format!("{CURRENT} says `{shown}`, not {JOURNAL_PREFIX} and a number"))
+}
+
 fn number_of(name: &str) -> Option<u32> {
-    name.strip_prefix(JOURNAL_PREFIX)?.parse().ok()
+    let digits = name.strip_prefix(JOURNAL_PREFIX)?;
+    // `+1` is a number to the library and no name of ours; the last number has no next one.
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|number| plain && *number < u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn current_names_a_journal_that_can_have_a_next_one() {
+        for (text, named) in [
+            ("journal-000001\n", true),
+            (" journal-7 ", true),
+            ("journal-+1", false),
+            ("journal--1", false),
+            ("journal-", false),
+            ("journal-4294967295", false),
+            ("journal-99999999999999", false),
+            ("../journal-000001", false),
+            ("journal-1/../../elsewhere", false),
+            ("", false),
+        ] {
+            assert_eq!(current_of(text.as_bytes()).is_ok(), named, "{text:?}");
+        }
+        let long = current_of(&[b'x'; 100_000]).unwrap_err();
+        assert!(long.len() < 200, "{} bytes", long.len());
+    }
 }

@@ -7,7 +7,7 @@
 mod archive;
 mod copy;
 mod guard;
-mod layout;
+pub(crate) mod layout;
 mod live;
 mod open;
 mod options;

@@ -53,16 +53,16 @@ impl Placed {
 }
 
 /// The same while it is read: a value has many, and mostly one is wanted.
-#[derive(Clone, Copy, Debug, Encode, BorrowDecode)]
-pub(super) struct Read<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, BorrowDecode)]
+pub(crate) struct Read<'a> {
     pseudonym: [u8; 16],
-    pub(super) tenant: &'a str,
-    pub(super) kind: u8,
-    pub(super) clear: &'a str,
+    pub(crate) tenant: &'a str,
+    pub(crate) kind: u8,
+    pub(crate) clear: &'a str,
 }
 
 impl Read<'_> {
-    pub(super) fn pseudonym(&self) -> Uuid {
+    pub(crate) fn pseudonym(&self) -> Uuid {
         Uuid::from_bytes(self.pseudonym)
     }
 }
@@ -235,7 +235,7 @@ impl People {
     }
 }
 
-pub(super) fn append(value: &mut Vec<u8>, person: &impl Encode) -> Result<(), JournalError> {
+pub(crate) fn append(value: &mut Vec<u8>, person: &impl Encode) -> Result<(), JournalError> {
     let config = bincode::config::standard();
     bincode::encode_into_std_write(person, value, config)
         .map(|_| ())
@@ -245,8 +245,16 @@ pub(super) fn append(value: &mut Vec<u8>, person: &impl Encode) -> Result<(), Jo
 /// The people of a value, up to the first that is damaged.
 pub(super) fn decode<'a>(
     live: &Live,
-    mut value: &'a [u8],
+    value: &'a [u8],
 ) -> impl Iterator<Item = Result<Read<'a>, JournalError>> {
+    let damaged = |error| JournalError::damaged(live.place(), format!("a person: {error}"));
+    read_all(value).map(move |read| read.map_err(damaged))
+}
+
+/// The same without a journal to name.
+pub(crate) fn read_all(
+    mut value: &[u8],
+) -> impl Iterator<Item = Result<Read<'_>, bincode::error::DecodeError>> {
     let config = bincode::config::standard().with_limit::<65_536>();
     std::iter::from_fn(move || {
         if value.is_empty() {
@@ -255,8 +263,7 @@ pub(super) fn decode<'a>(
         let decoded = bincode::borrow_decode_from_slice(value, config);
         let rest = decoded.as_ref().map_or(value.len(), |(_, bytes)| *bytes);
         value = &value[rest..];
-        let damaged = |error| JournalError::damaged(live.place(), format!("a person: {error}"));
-        Some(decoded.map(|(read, _)| read).map_err(damaged))
+        Some(decoded.map(|(read, _)| read))
     })
 }
 

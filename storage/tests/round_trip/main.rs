@@ -120,6 +120,22 @@ fn a_forged_length_is_refused_before_it_is_believed() {
     assert!(refused.is_err(), "{refused:?}");
 }
 
+/// Few bytes that are much in memory: what is refused as too much for its bytes must not be one of ours.
+#[test]
+fn the_least_dense_snapshots_and_records_survive() {
+    for slots in [1, 300, 10_000] {
+        let mut author = common::Author::new();
+        let created = author.created(LotKey(0), slots);
+        let snapshot = author.snapshot(LotKey(0));
+        let mut bytes = Vec::new();
+        encode_snapshot(&snapshot, &mut bytes).unwrap();
+        assert_eq!(decode_snapshot(&bytes).as_ref(), Ok(&snapshot), "{slots} slots never heard of");
+        let mut encoder = Encoder::default();
+        encoder.encode(9, std::slice::from_ref(&created)).unwrap();
+        assert_eq!(read_back(&encoder), (vec![created], true), "{slots} slots");
+    }
+}
+
 #[test]
 fn frames_out_of_order_are_refused() {
     let mut author = common::Author::new();

@@ -1,0 +1,32 @@
+//! All targets, in one table.
+
+mod data_files;
+mod journal;
+mod messages;
+mod requests;
+mod texts;
+mod tokens;
+
+use crate::Target;
+
+/// Every decoder of outside bytes has its row.
+pub const TARGETS: &[Target] = &[
+    journal::FRAMES,
+    journal::SNAPSHOT,
+    journal::PEOPLE,
+    journal::MARKERS,
+    messages::STREAM,
+    messages::INGEST,
+    messages::READINGS,
+    messages::BINARY,
+    tokens::TOKEN,
+    tokens::CLAIMS,
+    texts::VEHICLE,
+    texts::FIELDS,
+    texts::JSON,
+    texts::CONFIG,
+    data_files::MELBOURNE_2016,
+    data_files::MELBOURNE_2025,
+    data_files::BATH,
+    requests::HTTP,
+];
