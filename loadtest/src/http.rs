@@ -77,19 +77,35 @@ impl HttpClient {
 
     /// `GET`.
     pub async fn get(&mut self, path: &str) -> Result<Answer, HttpError> {
-        self.send(Method::GET, path, Bytes::new()).await
+        self.send(Method::GET, path, Bytes::new(), None).await
     }
 
     /// `POST` of a JSON body.
     pub async fn post(&mut self, path: &str, body: Bytes) -> Result<Answer, HttpError> {
-        self.send(Method::POST, path, body).await
+        self.send(Method::POST, path, body, None).await
     }
 
-    async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Result<Answer, HttpError> {
-        let answer =
-            timeout(Duration::from_secs(REQUEST_SECONDS_MAX), self.exchange(method, path, body))
-                .await
-                .unwrap_or(Err(HttpError::Timeout(REQUEST_SECONDS_MAX)));
+    /// `POST` of a JSON body, under an `Idempotency-Key` when there is one.
+    pub async fn post_keyed(
+        &mut self,
+        path: &str,
+        body: Bytes,
+        key: Option<&str>,
+    ) -> Result<Answer, HttpError> {
+        self.send(Method::POST, path, body, key).await
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        key: Option<&str>,
+    ) -> Result<Answer, HttpError> {
+        let patience = Duration::from_secs(REQUEST_SECONDS_MAX);
+        let answer = timeout(patience, self.exchange(method, path, body, key))
+            .await
+            .unwrap_or(Err(HttpError::Timeout(REQUEST_SECONDS_MAX)));
         if answer.is_err() {
             // Half an answer may still be on the way: nothing else is sent on this connection.
             self.sender = None;
@@ -102,6 +118,7 @@ impl HttpClient {
         method: Method,
         path: &str,
         body: Bytes,
+        key: Option<&str>,
     ) -> Result<Answer, HttpError> {
         let mut request = Request::builder()
             .method(method)
@@ -110,6 +127,9 @@ impl HttpClient {
             .header(AUTHORIZATION, self.authorization.clone());
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
         }
         let request = request.body(Full::new(body))?;
         let sender = self.connected().await?;

@@ -83,6 +83,14 @@ pub struct Options {
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub change_percent: Option<u32>,
 
+    /// Of a hundred bookings, those for a minute that begins soon, so that holds and windows end in the run.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub short_percent: Option<u32>,
+
+    /// Of a hundred cars, those never seen before; the others are 10,000 that come again and again.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub newcomer_percent: Option<u32>,
+
     /// Websockets that watch.
     #[arg(long)]
     pub subscribers: Option<usize>,

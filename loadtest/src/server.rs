@@ -152,6 +152,11 @@ impl Server {
         self.process.child.0.id()
     }
 
+    /// Its data directory itself.
+    pub fn data_dir(&self) -> PathBuf {
+        data_path(&self.process.dir)
+    }
+
     /// Where its data lie.
     pub fn dir(&self) -> &Path {
         self.process.dir.path()

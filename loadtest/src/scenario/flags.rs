@@ -1,6 +1,7 @@
 //! Flags of the scenarios that take a course of their own; without a word they stand at their defaults.
 
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
 /// What a silent socket subscribes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,7 +25,7 @@ impl View {
     }
 }
 
-/// What `idle`, `storm` and `overload` take.
+/// What `idle`, `storm`, `overload` and `soak` take.
 #[derive(Clone, Debug, Args)]
 pub struct CourseFlags {
     /// idle: websockets that are held open.
@@ -50,4 +51,8 @@ pub struct CourseFlags {
     /// overload: what is offered, in multiples of the capacity found.
     #[arg(long, default_value_t = 8.0)]
     pub overload_factor: f64,
+
+    /// soak: every look at memory, disk and the like is appended here as it comes, a line of JSON each.
+    #[arg(long, value_name = "FILE")]
+    pub samples: Option<PathBuf>,
 }

@@ -91,7 +91,7 @@ impl Profile {
         booking_rate: None,
         subscribers: 0,
         read_rate: 0.0,
-        mix: Mix { contended_percent: 0, any_slot_percent: 0, change_percent: 0 },
+        mix: Mix::PLAIN,
     };
 }
 
