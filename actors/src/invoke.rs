@@ -40,7 +40,7 @@ impl Engine {
             Begun::Repeated(remembered) => return self.first_answer(&remembered),
             Begun::New(ticket) => ticket,
         };
-        let permit = shared.admit(1)?;
+        let permit = shared.admit(&shared.door.tenant(&spec.tenant), 1)?;
         ticket.claim_name(&spec.tenant, &spec.code)?;
         // No tenant has an empty name: this scope is the ids', which are unique across tenants.
         ticket.claim_name("", &spec.id.to_string())?;
@@ -106,7 +106,7 @@ impl Engine {
             Begun::Repeated(remembered) => return Ok(Sent::Repeated(remembered)),
             Begun::New(ticket) => ticket,
         };
-        let permit = Some(self.shared.admit(1)?);
+        let permit = Some(self.shared.admit(&lot.0.share, 1)?);
         let (answer, answered) = oneshot::channel();
         let port = CommandPort { answer, ticket, permit };
         lot.0.tell_lot(LotMessage::Command(Box::new((command.clone(), claim, port))));
@@ -159,7 +159,7 @@ impl Engine {
         let shared = Arc::clone(&self.shared);
         let lot = lot.clone();
         let mut restarts = shared.restarts.subscribe();
-        let permit = shared.admit(readings.len())?;
+        let permit = shared.admit(&lot.0.share, readings.len())?;
         let (mut batch, mut answered) = ReadingBatch::new(readings.len() + 1, Some(permit));
         send_readings(&lot, &batch, (0..).zip(&readings));
         Ok(async move {
@@ -176,8 +176,7 @@ impl Engine {
                     return Ok(total);
                 }
                 actor_is_back(&shared, &mut restarts).await?;
-                let permits = shared.permits(round.lost.len());
-                let permit = Arc::clone(&shared.admission).acquire_many_owned(permits).await.ok();
+                let permit = shared.door.admit_again(&lot.0.share, round.lost.len()).await;
                 (batch, answered) = ReadingBatch::new(round.lost.len() + 1, permit);
                 let again = round.lost.iter().filter_map(|index| {
                     readings.get(*index as usize).map(|reading| (*index, reading))

@@ -8,9 +8,10 @@ use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::slot::{self, Outcome, Reading};
 use lotkeeper_storage::ClaimOutcome;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::directory::LotHandle;
+use crate::door::Permit;
 
 /// A granted command: durable, and seen by every read from now on.
 #[derive(Clone, Debug)]
@@ -74,7 +75,7 @@ struct Rest {
     lost: Vec<u32>,
     failed: bool,
     port: Option<oneshot::Sender<()>>,
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
 }
 
 /// How a round of sending ended.
@@ -87,10 +88,7 @@ pub(crate) struct Round {
 }
 
 impl ReadingBatch {
-    pub fn new(
-        readings: usize,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> (Arc<Self>, oneshot::Receiver<()>) {
+    pub fn new(readings: usize, permit: Option<Permit>) -> (Arc<Self>, oneshot::Receiver<()>) {
         let (port, answered) = oneshot::channel();
         let pending = AtomicU32::new(u32::try_from(readings).unwrap_or(u32::MAX));
         let rest = Mutex::new(Rest { port: Some(port), permit, ..Rest::default() });

@@ -14,6 +14,7 @@ use ractor::ActorRef;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::clock::Clock;
+use crate::door::Door;
 use crate::engine::{Engine, Running, Shared};
 use crate::error::StartError;
 use crate::hub::Hub;
@@ -53,7 +54,7 @@ impl Engine {
             directory: <_>::default(),
             claims: <_>::default(),
             hub: Arc::new(Hub::default()),
-            admission: Arc::new(Semaphore::new(options.permits_records)),
+            door: Arc::new(Door::new(&options)),
             reserve: Arc::new(Semaphore::new(RESERVE_RECORDS)),
             writer: writer_tx.clone(),
             reader: journal.reader(),

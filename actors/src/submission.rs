@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::claims::Ticket;
+use crate::door::Permit;
 use crate::error::CommandError;
 use crate::reply::{Done, ReadingTicket};
 
@@ -49,7 +50,7 @@ pub(crate) struct CommandPort {
     pub answer: oneshot::Sender<Result<Done, CommandError>>,
     pub ticket: Ticket,
     #[allow(dead_code, reason = "held until the reply, not read")]
-    pub permit: Option<OwnedSemaphorePermit>,
+    pub permit: Option<Permit>,
 }
 
 impl CommandPort {

@@ -14,7 +14,7 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(name = "lotkeeper-load", version, max_term_width = 100)]
 pub struct Options {
-    /// What to play: standard, ingest, book, mixed, spike, soak, idle, storm, overload or fanout;
+    /// What to play: standard, ingest, book, mixed, spike, soak, idle, storm, overload, fanout or neighbours;
     /// `compare --help` has a page of its own.
     #[arg(default_value = "standard", value_parser = Scenario::parse)]
     pub scenario: Scenario,

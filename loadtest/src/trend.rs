@@ -11,6 +11,8 @@ use serde::Serialize;
 
 /// Parts of the window: an hour has minutes.
 const PARTS: u64 = 60;
+/// A slope in an hour, told from less, is a guess.
+const MEASURED_US_MIN: u64 = 600_000_000;
 /// Parts with a value below which nothing is said.
 const PARTS_MIN: usize = 12;
 /// What a level may grow by, and a pace change by, in percent of its median in an hour.
@@ -53,6 +55,9 @@ impl Trend {
 
 /// All figures of a run: what was looked at from outside, then latencies.
 pub fn all(vitals: &[Vitals], series: &Series, window: Window) -> Vec<Trend> {
+    if window.to_us.saturating_sub(window.from_us) < MEASURED_US_MIN {
+        return Vec::new();
+    }
     let looked = GAUGES.iter().filter_map(|gauge| of_gauge(gauge, vitals, window));
     let mut trends: Vec<Trend> = looked.collect();
     for measure in Measure::ALL {
@@ -267,5 +272,7 @@ mod tests {
     fn a_run_that_was_hardly_looked_at_has_no_trends() {
         let few: Vec<Vitals> = looks("threads", |_| 9.0).into_iter().step_by(100).collect();
         assert!(all(&few, &Series::new(HOUR), HOUR).is_empty());
+        let minutes = Window { to_us: HOUR.from_us + MEASURED_US_MIN - 1, ..HOUR };
+        assert!(all(&looks("threads", |_| 9.0), &Series::new(minutes), minutes).is_empty());
     }
 }

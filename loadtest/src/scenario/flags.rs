@@ -25,7 +25,7 @@ impl View {
     }
 }
 
-/// What `idle`, `storm`, `overload` and `soak` take.
+/// What `idle`, `storm`, `overload`, `neighbours` and `soak` take.
 #[derive(Clone, Debug, Args)]
 pub struct CourseFlags {
     /// idle: websockets that are held open.
@@ -51,6 +51,14 @@ pub struct CourseFlags {
     /// overload: what is offered, in multiples of the capacity found.
     #[arg(long, default_value_t = 8.0)]
     pub overload_factor: f64,
+
+    /// neighbours: stream readers that do not read.
+    #[arg(long, default_value_t = 200)]
+    pub stalled_readers: usize,
+
+    /// neighbours: what the p99 of calm tenants may rise by, in percent.
+    #[arg(long, default_value_t = 50.0)]
+    pub rise_percent: f64,
 
     /// soak: every look at memory, disk and the like is appended here as it comes, a line of JSON each.
     #[arg(long, value_name = "FILE")]

@@ -1,8 +1,8 @@
 //! What can be played, and the numbers of a run.
 //!
 //! A scenario is a profile (how many of which users) and a mix of bookings; `plan` puts the flags above it.
-//! One runner plays those that are a steady load; `idle`, `storm`, `overload` and `fanout` take another
-//! course each and have a module of their own.
+//! One runner plays those that are a steady load; `idle`, `storm`, `overload`, `fanout` and `neighbours` take
+//! another course each and have a module of their own.
 
 mod book;
 mod crew;
@@ -12,6 +12,7 @@ mod flags;
 mod idle;
 mod ingest;
 mod mixed;
+mod neighbours;
 mod overload;
 mod plan;
 mod quantile;
@@ -58,6 +59,8 @@ pub enum Scenario {
     Overload,
     /// Many subscribers of one lot.
     Fanout,
+    /// Calm tenants beside stalled readers and one that floods.
+    Neighbours,
 }
 
 /// How many of which users a scenario plays when the flags do not say.
@@ -97,7 +100,7 @@ impl Profile {
 
 impl Scenario {
     /// All that exist.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Standard,
         Self::Ingest,
         Self::Book,
@@ -108,6 +111,7 @@ impl Scenario {
         Self::Storm,
         Self::Overload,
         Self::Fanout,
+        Self::Neighbours,
     ];
 
     /// As the command line names it.
@@ -123,6 +127,7 @@ impl Scenario {
             Self::Storm => "storm",
             Self::Overload => "overload",
             Self::Fanout => "fanout",
+            Self::Neighbours => "neighbours",
         }
     }
 
@@ -147,6 +152,7 @@ impl Scenario {
             Self::Storm => storm::PROFILE,
             Self::Overload => overload::PROFILE,
             Self::Fanout => fanout::PROFILE,
+            Self::Neighbours => neighbours::PROFILE,
         }
     }
 }
@@ -164,5 +170,6 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Report, LoadError> {
         Scenario::Storm => storm::run(plan, options).await,
         Scenario::Overload => overload::run(plan, options).await,
         Scenario::Fanout => fanout::run(plan, options).await,
+        Scenario::Neighbours => neighbours::run(plan, options).await,
     }
 }
