@@ -2,7 +2,7 @@
 //!
 //! Two things are counted per tenant: records between permit and reply, and requests being worked on (turns).
 //! While one tenant is at work alone it may have nearly all; once a second one is, both have their share, and
-//! above it only what leaves the whole small enough that nobody waits long. See `docs/adr/0022`.
+//! above it only what leaves the whole small enough that nobody waits long. See `docs/adr/0022-a-fair-door.md`.
 //!
 //! Invariants: the rule is a pure function of four numbers; who asks for no more than his share gets it; a
 //! tenant costs one entry however often it asks, and there are at most `TENANTS_MAX` of them. Counting is atomic and

@@ -14,7 +14,7 @@ use crate::target::{Role, Target};
 use crate::verify::{Check, REFUSALS_SAY_WHEN};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use rustix::process::setpriority_process;
+use rustix::process::{getpriority_process, setpriority_process};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +35,7 @@ const BATCH: usize = 1_000;
 const IN_FLIGHT: usize = 64;
 /// Behind everybody else of this process, whose latencies are measured.
 const NICENESS: i32 = 10;
+const NICENESS_MAX: i32 = 19;
 /// Windows are half hours from a day ahead.
 const AHEAD_US: u64 = 24 * 3_600_000_000;
 const WINDOW_US: u64 = 1_800_000_000;
@@ -80,7 +81,8 @@ impl Flood {
         let (fleet, told) = (Arc::clone(&self.fleet), Arc::clone(&self.told));
         std::thread::spawn(move || {
             // Of this thread alone, as Linux has it. Not allowed is not fatal: the flood then has everybody's priority.
-            let _ = setpriority_process(None, NICENESS);
+            let own = getpriority_process(None).unwrap_or_default();
+            let _ = setpriority_process(None, (own + NICENESS).min(NICENESS_MAX));
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
                 runtime.block_on(pour(&target, clock, until_us, &fleet, &told));
