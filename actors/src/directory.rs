@@ -16,6 +16,7 @@ use parking_lot::RwLock;
 use ractor::ActorRef;
 use uuid::Uuid;
 
+use crate::door::Tenant;
 use crate::hub::Watchers;
 use crate::lot::LotMessage;
 use crate::ring::Ring;
@@ -32,6 +33,8 @@ pub(crate) struct Entry {
     pub id: LotId,
     pub tenant: Box<str>,
     pub code: Box<str>,
+    /// What its tenant has at the door.
+    pub share: Arc<Tenant>,
     slot_by_code: HashMap<Box<str>, SlotIndex, foldhash::fast::RandomState>,
     slot_by_id: HashMap<Uuid, SlotIndex, foldhash::fast::RandomState>,
     pub view: RwLock<Arc<LotView>>,
@@ -53,7 +56,12 @@ pub(crate) struct Actors {
 }
 
 impl Entry {
-    pub fn new(key: LotKey, view: LotView, ring_changes_max: usize) -> Arc<Self> {
+    pub fn new(
+        key: LotKey,
+        view: LotView,
+        ring_changes_max: usize,
+        share: Arc<Tenant>,
+    ) -> Arc<Self> {
         let spec = Arc::clone(view.spec());
         let indexed = || spec.slots.iter().zip(spec.slot_indices());
         let entry = Self {
@@ -61,6 +69,7 @@ impl Entry {
             id: spec.id,
             tenant: spec.tenant.clone(),
             code: spec.code.clone(),
+            share,
             slot_by_code: indexed().map(|(slot, index)| (slot.code.clone(), index)).collect(),
             slot_by_id: indexed().map(|(slot, index)| (slot.id.0, index)).collect(),
             ring: Ring::new(ring_changes_max, view.lot_seq),

@@ -11,12 +11,13 @@ use lotkeeper_storage::{Claim, ClaimKey, JournalError, Maintenance, PersonKind, 
 use parking_lot::Mutex;
 use ractor::ActorRef;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::claims::Claims;
 use crate::clock::Clock;
 use crate::directory::{Directory, LotHandle};
+use crate::door::{Door, Permit, Tenant, Turn};
 use crate::error::{CommandError, NotReady};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
@@ -49,8 +50,8 @@ pub(crate) struct Shared {
     pub directory: Directory,
     pub claims: Arc<Claims>,
     pub hub: Arc<Hub>,
-    /// One permit per record in flight: the bound of all mailboxes.
-    pub admission: Arc<Semaphore>,
+    /// Who may have how much in flight.
+    pub door: Arc<Door>,
     /// Places for the engine's own messages.
     pub reserve: Arc<Semaphore>,
     pub writer: Sender<Work>,
@@ -80,22 +81,14 @@ impl Shared {
         }
     }
 
-    /// Permits of a batch. One that is larger than there are permits takes all of them and is alone.
-    pub fn permits(&self, records: usize) -> u32 {
-        u32::try_from(records.min(self.options.permits_records)).unwrap_or(u32::MAX)
-    }
-
-    pub fn admit(&self, records: usize) -> Result<OwnedSemaphorePermit, CommandError> {
+    pub fn admit(&self, tenant: &Arc<Tenant>, records: usize) -> Result<Permit, CommandError> {
         self.ready().map_err(|not_ready| match not_ready {
             NotReady::ShuttingDown => CommandError::ShuttingDown,
             NotReady::JournalFailed => CommandError::OutcomeUnknown,
             NotReady::StorageFull => CommandError::StorageFull,
         })?;
-        let permits = self.permits(records);
-        Arc::clone(&self.admission).try_acquire_many_owned(permits).map_err(|_| {
-            self.metrics.shed();
-            CommandError::Overloaded
-        })
+        let admitted = self.door.admit(tenant, records);
+        admitted.inspect_err(|_| self.metrics.shed())
     }
 
     pub fn ready(&self) -> Result<(), NotReady> {
@@ -242,6 +235,29 @@ impl Engine {
         self.shared.ready()
     }
 
+    /// Waits for a turn of a tenant: while others are at work too, only so many of its requests are worked
+    /// on at once. Hold it for as long as the work takes.
+    ///
+    /// # Errors
+    /// `Overloaded` when there was none within `patience`.
+    pub async fn turn(&self, tenant: &str, patience: Duration) -> Result<Turn, CommandError> {
+        let door = &self.shared.door;
+        let taken = door.turn_within(&door.tenant(tenant), patience).await;
+        taken.inspect_err(|_| self.shared.metrics.shed())
+    }
+
+    /// The same without an end to patience, for a caller that reads nothing more until then.
+    pub async fn turn_at_last(&self, tenant: &str) -> Turn {
+        let door = &self.shared.door;
+        door.turn(&door.tenant(tenant)).await
+    }
+
+    /// Whether more than one tenant is at work, so that each has a share only.
+    #[must_use]
+    pub fn is_contended(&self) -> bool {
+        self.shared.door.is_contended()
+    }
+
     /// Looks at all deadlines now; the engine does it by itself unless `Options::tick_ms` is `None`.
     pub fn tick(&self) {
         crate::ticker::tick(&self.shared);
@@ -271,8 +287,7 @@ impl Engine {
     /// flight after `patience` gets no answer, but what was answered stays.
     pub async fn shutdown(&self, patience: Duration) {
         self.shared.stop();
-        let all = u32::try_from(self.shared.options.permits_records).unwrap_or(u32::MAX);
-        let drained = self.shared.admission.acquire_many(all);
+        let drained = self.shared.door.drained();
         if tokio::time::timeout(patience, drained).await.is_err() {
             tracing::warn!(?patience, "requests were still in flight at shutdown");
         }

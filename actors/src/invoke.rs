@@ -11,10 +11,11 @@ use lotkeeper_engine::lot::{self, Command, Outcome, Rejection};
 use lotkeeper_engine::spec::Spec;
 use lotkeeper_storage::{By, Claim, Event};
 use smallvec::smallvec;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::claims::{Begun, Remembered};
 use crate::directory::LotHandle;
+use crate::door::Permit;
 use crate::engine::{Engine, Shared};
 use crate::error::{CommandError, NotReady};
 use crate::lot::LotMessage;
@@ -44,7 +45,7 @@ impl Engine {
             Begun::Repeated(remembered) => return self.first_answer(&remembered),
             Begun::New(ticket) => ticket,
         };
-        let permit = shared.admit(1)?;
+        let permit = shared.admit(&shared.door.tenant(&spec.tenant), 1)?;
         ticket.claim_name(&spec.tenant, &spec.code)?;
         // No tenant has an empty name: this scope is the ids', which are unique across tenants.
         ticket.claim_name("", &spec.id.to_string())?;
@@ -91,8 +92,8 @@ impl Engine {
                 }
                 restarts = actor_is_back(&engine.shared, restarts).await?;
                 // It was let in once: a death inside costs its caller time and never a refusal.
-                let permit = Arc::clone(&engine.shared.admission).acquire_owned().await;
-                let permit = permit.map_err(|_| CommandError::ShuttingDown)?;
+                let permit = engine.shared.door.admit_again(&lot.0.share, 1).await;
+                let permit = permit.ok_or(CommandError::ShuttingDown)?;
                 sent = engine.send(&lot, &command, origin, Some(permit))?;
             }
         })
@@ -103,7 +104,7 @@ impl Engine {
         lot: &LotHandle,
         command: &Command,
         origin: Origin,
-        admitted: Option<OwnedSemaphorePermit>,
+        admitted: Option<Permit>,
     ) -> Result<Sent, CommandError> {
         let route = match command {
             Command::Reserve(reserve) => Some((reserve.id, lot.key())),
@@ -117,7 +118,7 @@ impl Engine {
         };
         let permit = match admitted {
             Some(permit) => Some(permit),
-            None => Some(self.shared.admit(1)?),
+            None => Some(self.shared.admit(&lot.0.share, 1)?),
         };
         let (answer, answered) = oneshot::channel();
         let port = CommandPort { answer, ticket, permit };
@@ -172,7 +173,7 @@ impl Engine {
         let shared = Arc::clone(&self.shared);
         let lot = lot.clone();
         let mut restarts = shared.restarts.count();
-        let permit = shared.admit(readings.len())?;
+        let permit = shared.admit(&lot.0.share, readings.len())?;
         let (mut batch, mut answered) = ReadingBatch::new(readings.len() + 1, by, Some(permit));
         send_readings(&lot, &batch, (0..).zip(&readings));
         Ok(async move {
@@ -189,8 +190,7 @@ impl Engine {
                     return Ok(total);
                 }
                 restarts = actor_is_back(&shared, restarts).await?;
-                let permits = shared.permits(round.lost.len());
-                let permit = Arc::clone(&shared.admission).acquire_many_owned(permits).await.ok();
+                let permit = shared.door.admit_again(&lot.0.share, round.lost.len()).await;
                 (batch, answered) = ReadingBatch::new(round.lost.len() + 1, by, permit);
                 let again = round.lost.iter().filter_map(|index| {
                     readings.get(*index as usize).map(|reading| (*index, reading))

@@ -10,6 +10,7 @@
 mod claims;
 mod clock;
 mod directory;
+mod door;
 mod engine;
 mod error;
 mod hub;
@@ -35,6 +36,7 @@ mod writer;
 
 pub use clock::Clock;
 pub use directory::LotHandle;
+pub use door::Turn;
 pub use engine::Engine;
 pub use error::{CommandError, NotReady, StartError};
 pub use hub::Watcher;

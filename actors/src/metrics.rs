@@ -19,6 +19,7 @@ pub struct Metrics {
     rejections: IntCounterVec,
     shed: IntCounter,
     in_flight: IntGauge,
+    tenants: IntGauge,
     restarts_slot: IntCounter,
     restarts_lot: IntCounter,
     lots: IntGauge,
@@ -69,6 +70,10 @@ impl Metrics {
                 .counter("lotkeeper_shed_total", "Requests shed at the door: too much in flight")?,
             in_flight: make
                 .gauge("lotkeeper_in_flight_records", "Records between permit and reply")?,
+            tenants: make.gauge(
+                "lotkeeper_tenants_at_work",
+                "Tenants that asked for something in the last seconds",
+            )?,
             restarts_slot: restarts.with_label_values(&["slot"]),
             restarts_lot: restarts.with_label_values(&["lot"]),
             lots: make.gauge("lotkeeper_lots", "Lots")?,
@@ -133,6 +138,10 @@ impl Metrics {
 
     pub(crate) fn permits(&self, in_flight: usize) {
         self.in_flight.set(to_i64(in_flight));
+    }
+
+    pub(crate) fn tenants_at_work(&self, tenants: usize) {
+        self.tenants.set(to_i64(tenants));
     }
 
     pub(crate) fn actor_restarted(&self, slot: bool) {

@@ -10,6 +10,10 @@ pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct Options {
     /// Records in flight at most: the bound of all mailboxes.
     pub permits_records: usize,
+    /// Records in flight that are shared out between tenants while more than one is at work.
+    pub contended_records: usize,
+    /// Requests and batches being worked on that are shared out likewise.
+    pub contended_requests: usize,
     /// Records in one commit at most.
     pub commit_records_max: usize,
     /// Changes a lot's ring keeps for readers that resume or lag.
@@ -32,6 +36,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             permits_records: 65_536,
+            contended_records: 4_096,
+            contended_requests: 16,
             commit_records_max: 8_192,
             ring_changes_per_lot: 1_024,
             snapshot_every_records: 500_000,

@@ -128,7 +128,8 @@ impl Publisher {
             let view = LotView::new(spec, record);
             let outcome = view.outcome_of(event);
             let ring_changes_max = self.shared.options.ring_changes_per_lot;
-            self.adopt(LotHandle(Entry::new(record.lot, view, ring_changes_max)), 0);
+            let share = self.shared.door.tenant(&spec.tenant);
+            self.adopt(LotHandle(Entry::new(record.lot, view, ring_changes_max, share)), 0);
             self.keep(record, created(record), outcome.as_ref());
             return Ok(outcome);
         }
@@ -192,7 +193,8 @@ impl Publisher {
         for reservation in view.lot.reservations() {
             self.shared.claims.route(reservation.id, key);
         }
-        let entry = Entry::new(key, view, self.shared.options.ring_changes_per_lot);
+        let share = self.shared.door.tenant(&view.spec().tenant);
+        let entry = Entry::new(key, view, self.shared.options.ring_changes_per_lot, share);
         self.adopt(LotHandle(entry), seq);
         if let Some(kept) = self.kept(key) {
             claims.into_iter().for_each(|claim| kept.keep_claim(&shared, claim));

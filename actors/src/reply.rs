@@ -6,9 +6,10 @@ use std::sync::Arc;
 use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::slot::{self, Outcome, Reading};
 use lotkeeper_storage::{By, ClaimOutcome};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::directory::LotHandle;
+use crate::door::Permit;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
 
 /// A granted command: durable, and seen by every read from now on.
@@ -74,7 +75,7 @@ struct Rest {
     lost: Vec<u32>,
     failed: bool,
     port: Option<oneshot::Sender<()>>,
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
 }
 
 /// How a round of sending ended.
@@ -90,7 +91,7 @@ impl ReadingBatch {
     pub fn new(
         readings: usize,
         by: Option<By>,
-        permit: Option<OwnedSemaphorePermit>,
+        permit: Option<Permit>,
     ) -> (Arc<Self>, oneshot::Receiver<()>) {
         let (port, answered) = oneshot::channel();
         let pending = AtomicU32::new(u32::try_from(readings).unwrap_or(u32::MAX));

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+use crate::door::Door;
 use crate::engine::{Engine, Running, Shared};
 use crate::error::StartError;
 use crate::hub::Hub;
@@ -122,7 +123,7 @@ async fn assemble(
         directory: <_>::default(),
         claims: <_>::default(),
         hub: Arc::new(Hub::default()),
-        admission: Arc::new(Semaphore::new(options.permits_records)),
+        door: Arc::new(Door::new(&options)),
         reserve: Arc::new(Semaphore::new(RESERVE_RECORDS)),
         writer: writer_tx.clone(),
         reader: journal.reader(),

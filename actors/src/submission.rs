@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::claims::Ticket;
+use crate::door::Permit;
 use crate::error::CommandError;
 use crate::reply::{Done, ReadingTicket};
 
@@ -76,7 +77,7 @@ pub(crate) struct CommandReply {
 pub(crate) struct CommandPort {
     pub ticket: Ticket,
     #[allow(dead_code, reason = "held until the reply, not read")]
-    pub permit: Option<OwnedSemaphorePermit>,
+    pub permit: Option<Permit>,
     pub answer: oneshot::Sender<Result<Done, CommandError>>,
 }
 

@@ -33,8 +33,9 @@ pub(crate) async fn run(shared: Arc<Shared>, every: Duration) {
             disciplined_at = tokio::time::Instant::now();
             shared.metrics.clock_disagrees(shared.clock.discipline());
             shared.metrics.claims(shared.claims.len());
-            let free = shared.admission.available_permits();
-            shared.metrics.permits(shared.options.permits_records.saturating_sub(free));
+            shared.door.look();
+            shared.metrics.permits(shared.door.in_flight());
+            shared.metrics.tenants_at_work(shared.door.active());
         }
     }
 }

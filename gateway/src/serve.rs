@@ -248,6 +248,8 @@ fn engine_options(config: &Config) -> lotkeeper_actors::Options {
     let (engine, storage) = (&config.engine, &config.storage);
     lotkeeper_actors::Options {
         permits_records: engine.permits_records,
+        contended_records: engine.contended_records,
+        contended_requests: engine.contended_requests,
         commit_records_max: engine.commit_records_max,
         ring_changes_per_lot: engine.ring_changes_per_lot,
         snapshot_every_records: storage.snapshot_every_records,
@@ -277,6 +279,8 @@ mod tests {
         assert_eq!(storage_options(&config), lotkeeper_storage::Options { data_dir, ..storage });
         let (set, engine) = (engine_options(&config), lotkeeper_actors::Options::default());
         assert_eq!(set.permits_records, engine.permits_records);
+        assert_eq!(set.contended_records, engine.contended_records);
+        assert_eq!(set.contended_requests, engine.contended_requests);
         assert_eq!(set.commit_records_max, engine.commit_records_max);
         assert_eq!(set.ring_changes_per_lot, engine.ring_changes_per_lot);
         assert_eq!(set.snapshot_every_records, engine.snapshot_every_records);

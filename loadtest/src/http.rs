@@ -113,6 +113,16 @@ impl HttpClient {
         self.ask(method, path, body, key.map(|key| (IDEMPOTENCY_KEY, key.to_owned()))).await
     }
 
+    /// `POST` of a JSON body, under an `Idempotency-Key` when there is one.
+    pub async fn post_keyed(
+        &mut self,
+        path: &str,
+        body: Bytes,
+        key: Option<&str>,
+    ) -> Result<Answer, HttpError> {
+        self.write(Method::POST, path, key, body).await
+    }
+
     async fn ask(
         &mut self,
         method: Method,

@@ -87,6 +87,29 @@ impl Usage {
     }
 }
 
+/// What a process holds that it could pile up; nothing where it cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Held {
+    pub resident_bytes: Option<f64>,
+    /// Heap and stacks: what is resident and no file.
+    pub anonymous_bytes: Option<f64>,
+    pub threads: Option<f64>,
+    pub descriptors: Option<f64>,
+}
+
+/// What a living process holds now.
+pub fn held(pid: u32) -> Held {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let bytes = |name: &str| kilobytes(&status, name).map(|bytes| bytes as f64);
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).ok();
+    Held {
+        resident_bytes: bytes("VmRSS"),
+        anonymous_bytes: bytes("RssAnon"),
+        threads: field(&status, "Threads").and_then(|threads| threads.parse().ok()),
+        descriptors: descriptors.map(|entries| entries.count() as f64),
+    }
+}
+
 /// CPU time that all processes together used since the machine started.
 pub fn busy_cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/stat").ok()?;
@@ -159,6 +182,9 @@ mod tests {
         let machine = Machine::read();
         assert!(machine.cores >= 1 && machine.memory_bytes > 0, "{machine:?}");
         assert_eq!(Usage::of(u32::MAX), None);
+        let held = held(std::process::id());
+        assert!(held.threads >= Some(1.0) && held.descriptors >= Some(3.0), "{held:?}");
+        assert!(held.resident_bytes >= held.anonymous_bytes, "{held:?}");
     }
 
     #[test]

@@ -33,7 +33,9 @@ mod socket;
 mod subscriber;
 mod swarm;
 mod target;
+mod trend;
 mod verify;
+mod vitals;
 mod warning;
 mod wire;
 

@@ -14,8 +14,8 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(name = "lotkeeper-load", version, max_term_width = 100)]
 pub struct Options {
-    /// What to play: standard, ingest, book, mixed, spike, soak, idle, storm, overload, fanout or crash;
-    /// `compare --help` and `linearize --help` have pages of their own.
+    /// What to play: standard, ingest, book, mixed, spike, soak, idle, storm, overload, fanout, crash or
+    /// neighbours; `compare --help` and `linearize --help` have pages of their own.
     #[arg(default_value = "standard", value_parser = Scenario::parse)]
     pub scenario: Scenario,
 
@@ -82,6 +82,14 @@ pub struct Options {
     /// Of a hundred bookings, those followed by a confirm or cancel; none for given, spread slots.
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub change_percent: Option<u32>,
+
+    /// Of a hundred bookings, those for a minute that begins soon, so that holds and windows end in the run.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub short_percent: Option<u32>,
+
+    /// Of a hundred cars, those never seen before; the others are 10,000 that come again and again.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub newcomer_percent: Option<u32>,
 
     /// Websockets that watch.
     #[arg(long)]

@@ -164,24 +164,36 @@ impl Server {
 
     /// Mints what a run needs, good for at least `valid`.
     pub async fn target(&self, valid: Duration) -> Result<Target, LoadError> {
+        self.target_of("default", valid).await
+    }
+
+    /// The same for one of several tenants.
+    pub async fn target_of(&self, tenant: &str, valid: Duration) -> Result<Target, LoadError> {
         let mut tokens: BTreeMap<Role, Vec<String>> = BTreeMap::new();
         for role in Role::ALL {
             let people = if role == Role::Driver { DRIVERS } else { 1 };
             for nth in 0..people {
-                let token = self.mint(role, nth, valid).await?;
+                let token = self.mint(tenant, role, nth, valid).await?;
                 tokens.entry(role).or_default().push(token);
             }
         }
         Target::new(self.addr, tokens)
     }
 
-    async fn mint(&self, role: Role, nth: usize, valid: Duration) -> Result<String, LoadError> {
+    async fn mint(
+        &self,
+        tenant: &str,
+        role: Role,
+        nth: usize,
+        valid: Duration,
+    ) -> Result<String, LoadError> {
         let hours = valid.as_secs() / 3_600 + 1;
         let output = hermetic(&self.binary)
             .arg("token")
             .arg("--data")
             .arg(data_path(&self.process.dir))
             .args(["--role", role.name()])
+            .args(["--tenant", tenant])
             .args(["--subject", &format!("load-{}-{nth}", role.name())])
             .args(["--ttl", &format!("{hours}h")])
             .stdin(Stdio::null())

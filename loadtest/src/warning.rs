@@ -1,6 +1,7 @@
 //! What makes a run's figures doubtful. A warning never fails a run; it says how to get a better one.
 
 use crate::recorder::{Measure, PARTS, Recorder, Tally};
+use crate::trend::Trend;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
@@ -50,6 +51,10 @@ pub enum Warning {
     NotStarted { what: &'static str, arrivals: u64 },
     #[error("{seconds:.0} s are too short to see drift; give a --duration of a minute or more")]
     DriftNotJudged { seconds: f64 },
+    #[error(
+        "{what} is not flat: {growth}, at most {percent_max:.0} % is; look at its chart before you trust the run"
+    )]
+    NotFlat { what: String, growth: String, percent_max: f64 },
     #[error("built without optimisation: use `cargo run --release`")]
     DebugBuild,
 }
@@ -74,6 +79,8 @@ pub struct Evidence<'a> {
     pub has_spike: bool,
     /// The run was to show drift and was too short for it.
     pub drift_unjudged: bool,
+    /// Of a long run.
+    pub trends: &'a [Trend],
     /// The data directory, when it lies in memory.
     pub dir_in_memory: Option<&'a str>,
     pub is_debug_build: bool,
@@ -108,6 +115,10 @@ pub fn find(evidence: &Evidence<'_>) -> Vec<Warning> {
     if evidence.drift_unjudged {
         warnings.push(Warning::DriftNotJudged { seconds: evidence.measured_seconds });
     }
+    warnings.extend(evidence.trends.iter().filter(|trend| !trend.is_flat).map(|trend| {
+        let (what, growth) = (trend.title.clone(), trend.growth());
+        Warning::NotFlat { what, growth, percent_max: trend.percent_per_hour_max }
+    }));
     let steady: &[_] = match evidence.has_spike {
         true => &[],
         false => &[("readings", Tally::Readings), ("bookings", Tally::Granted)],
@@ -154,6 +165,7 @@ mod tests {
             lags: 0,
             has_spike: false,
             drift_unjudged: false,
+            trends: &[],
             dir_in_memory: None,
             is_debug_build: false,
         }

@@ -193,6 +193,16 @@ fn the_soak_scenario_says_that_a_second_shows_no_drift() {
     assert!(said("too short to see drift"), "{warnings:?}");
 }
 
+/// Rates and stages so small say nothing of fairness: what counts is that the course is played to its end.
+#[test]
+fn neighbours_are_played_and_all_that_was_promised_is_kept() {
+    let few = ["--stalled-readers", "10", "--rise-percent", "1000000"];
+    let report = run("neighbours", &[FEW.as_slice(), &few].concat());
+    assert_all_checked(&report, 12);
+    assert_eq!(figure(&report, "stalled readers"), 10.0);
+    assert!(figure(&report, "flood here: batches taken") > 0.0, "{report:#}");
+}
+
 #[test]
 fn a_broken_limit_fails_the_run_and_the_page_says_so() {
     build_server_if_missing();
@@ -236,6 +246,8 @@ fn wrong_usage_is_refused_with_the_remedy_before_anything_starts() {
         (&["overload", "--lots", "1"], "at least 2"),
         (&["crash", "--kills", "0"], "at least 1"),
         (&["crash", "--url", "http://127.0.0.1:9"], "leave --url out"),
+        (&["neighbours", "--url", "http://127.0.0.1:9"], "not ours to flood"),
+        (&["mixed", "--samples", "x"], "belongs to the scenario soak"),
     ] {
         let output = load(args);
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -84,6 +84,21 @@ pub(super) fn check(raw: RawConfig, origins: &Origins) -> Result<Config, ConfigE
                 raw.engine.permits_records,
                 (1, 16_777_216),
             )?,
+            contended_records: origins.number(
+                "engine.contended_records",
+                raw.engine.contended_records,
+                (1, 16_777_216),
+            )?,
+            contended_requests: origins.number(
+                "engine.contended_requests",
+                raw.engine.contended_requests,
+                (1, 1_048_576),
+            )?,
+            contended_wait: origins.seconds(
+                "engine.contended_wait_seconds",
+                raw.engine.contended_wait_seconds,
+                (0, 3_600),
+            )?,
             commit_records_max: origins.number(
                 "engine.commit_records_max",
                 raw.engine.commit_records_max,

@@ -93,6 +93,12 @@ pub struct Storage {
 pub struct Engine {
     /// Records in flight.
     pub permits_records: usize,
+    /// Records in flight shared out between tenants while more than one is at work.
+    pub contended_records: usize,
+    /// Requests and batches being worked on, likewise.
+    pub contended_requests: usize,
+    /// How long a request waits for its tenant's turn.
+    pub contended_wait: Duration,
     /// Records in one commit.
     pub commit_records_max: usize,
     /// Changes per lot kept for streams.
@@ -221,6 +227,9 @@ impl Default for Engine {
     fn default() -> Self {
         Self {
             permits_records: 65_536,
+            contended_records: 4_096,
+            contended_requests: 16,
+            contended_wait: Duration::from_secs(1),
             commit_records_max: 8_192,
             ring_changes_per_lot: 1_024,
             claims_per_lot: 10_000,

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::error::Problem;
+use crate::server::Asked;
 use crate::wire::from_json;
 
 /// So much of a body that is too large is read and dropped, so that the sender hears the answer instead
@@ -49,6 +50,9 @@ impl FromRequest<App> for JsonBody {
         let bytes = read(body, announced, app.config.server.body_bytes_max).await?;
         if !bytes.is_empty() {
             type_checked?;
+        }
+        if let Some(asked) = Asked::of(&parts) {
+            asked.take_turn(app).await?;
         }
         Ok(Self(bytes))
     }

@@ -1,11 +1,16 @@
 //! One ingest socket: one task that reads batches, waits for durability and acknowledges.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use hyper::upgrade::Upgraded;
-use tokio::time::{Instant as Moment, sleep_until};
+use lotkeeper_actors::Turn;
+use tokio::time::{Instant as Moment, sleep, sleep_until};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::batch::{Answered, InFlight, NotUnderstood, send_binary, send_count, send_readings};
 use super::message::{Head, Reply, TokenMessage};
@@ -20,6 +25,9 @@ use crate::ws::socket::{Incoming, Socket};
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// Pings without an answer that end the connection.
 const MISSED_PONGS_MAX: u32 = 2;
+/// How long the refusal of a batch takes while other tenants are at work; its turn is kept meanwhile, so that
+/// one who sends again at once costs nobody but his own tenant.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs an ingest socket to its end.
 pub async fn serve(app: App, connection: Upgraded, entry: Entry) {
@@ -48,10 +56,18 @@ struct Ingest<'a> {
     app: &'a App,
     principal: Principal,
     in_flight: FuturesUnordered<InFlight>,
+    /// What was read and waits for a turn of the tenant; nothing more is read meanwhile.
+    waiting: Option<(Sent, BoxFuture<'static, Turn>)>,
     missed_pongs: u32,
     ping_at: Moment,
     /// Messages that leave with the next flush.
     queued: u64,
+}
+
+/// A message as it came.
+enum Sent {
+    Text(Utf8Bytes),
+    Binary(Bytes),
 }
 
 impl<'a> Ingest<'a> {
@@ -61,6 +77,7 @@ impl<'a> Ingest<'a> {
             app,
             principal,
             in_flight: FuturesUnordered::new(),
+            waiting: None,
             missed_pongs: 0,
             ping_at,
             queued: 0,
@@ -81,7 +98,8 @@ impl<'a> Ingest<'a> {
     /// Until the client is gone (nothing) or there is a reason to close.
     async fn exchange(&mut self, socket: &mut Socket) -> Option<Close> {
         loop {
-            let room = self.in_flight.len() < self.app.config.ingest.batches_in_flight_max;
+            let room = self.waiting.is_none()
+                && self.in_flight.len() < self.app.config.ingest.batches_in_flight_max;
             let end = tokio::select! {
                 biased;
                 () = self.app.shutdown.begun() => {
@@ -96,10 +114,14 @@ impl<'a> Ingest<'a> {
                 message = socket.next(), if room => match message {
                     Incoming::Gone => return None,
                     Incoming::Broken(close) => Err(close),
-                    Incoming::Text(text) => self.receive(socket, text.as_bytes()),
-                    Incoming::Binary(bytes) => self.receive_binary(&bytes),
+                    Incoming::Text(text) => self.receive(socket, Sent::Text(text)),
+                    Incoming::Binary(bytes) => self.receive(socket, Sent::Binary(bytes)),
                     Incoming::Control => Ok(()),
                 },
+                turn = turn_of(&mut self.waiting), if self.waiting.is_some() => {
+                    let waited = self.waiting.take();
+                    waited.map_or(Ok(()), |(sent, _)| self.begin(socket, &sent, turn))
+                }
                 () = sleep_until(self.ping_at) => Ok(()),
             };
             // Looked at every time: a socket that always has something to read never gets to its timer.
@@ -116,16 +138,44 @@ impl<'a> Ingest<'a> {
         }
     }
 
-    fn receive(&mut self, socket: &mut Socket, text: &[u8]) -> Result<(), Close> {
-        self.app.metrics.messages_received("ingest", 1, text.len() as u64);
+    /// Begins at once when it is the tenant's turn, and mostly it is; else the message waits.
+    fn receive(&mut self, socket: &mut Socket, sent: Sent) -> Result<(), Close> {
+        self.app.metrics.messages_received("ingest", 1, sent.bytes().len() as u64);
+        let (engine, tenant) = (self.app.engine.clone(), Arc::clone(&self.principal.tenant));
+        let mut turn = async move { engine.turn_at_last(&tenant).await }.boxed();
+        match (&mut turn).now_or_never() {
+            Some(turn) => self.begin(socket, &sent, turn),
+            None => {
+                self.waiting = Some((sent, turn));
+                Ok(())
+            }
+        }
+    }
+
+    fn begin(&mut self, socket: &mut Socket, sent: &Sent, turn: Turn) -> Result<(), Close> {
+        let batch = match sent {
+            Sent::Text(text) => self.begin_text(socket, text.as_bytes())?,
+            Sent::Binary(bytes) => {
+                let batch = send_binary(self.app, &self.principal, bytes);
+                Some(batch.map_err(|NotUnderstood(detail)| Close::bad_message(detail))?)
+            }
+        };
+        if let Some(batch) = batch {
+            self.in_flight.push(with_turn(self.app.clone(), batch, turn));
+        }
+        Ok(())
+    }
+
+    /// A batch, or something that is done already.
+    fn begin_text(&mut self, socket: &mut Socket, text: &[u8]) -> Result<Option<InFlight>, Close> {
         let head: Head<'_> = serde_json::from_slice(text)
             .map_err(|error| Close::bad_message(format!("message not understood: {error}")))?;
         let sent = match (&*head.op, head.batch) {
             ("pong", _) => {
                 self.missed_pongs = 0;
-                return Ok(());
+                return Ok(None);
             }
-            ("token", _) => return self.renew(socket, text),
+            ("token", _) => return self.renew(socket, text).map(|()| None),
             ("readings", Some(batch)) => send_readings(self.app, &self.principal, batch, text),
             ("counts", Some(batch)) => send_count(self.app, &self.principal, batch, text),
             ("readings" | "counts", None) => Err(NotUnderstood("`batch` is missing".to_owned())),
@@ -136,19 +186,7 @@ impl<'a> Ingest<'a> {
                 )))
             }
         };
-        match sent {
-            Ok(batch) => self.in_flight.push(batch),
-            Err(NotUnderstood(detail)) => return Err(Close::bad_message(detail)),
-        }
-        Ok(())
-    }
-
-    fn receive_binary(&mut self, bytes: &[u8]) -> Result<(), Close> {
-        self.app.metrics.messages_received("ingest", 1, bytes.len() as u64);
-        let sent = send_binary(self.app, &self.principal, bytes);
-        let batch = sent.map_err(|NotUnderstood(detail)| Close::bad_message(detail))?;
-        self.in_flight.push(batch);
-        Ok(())
+        sent.map(Some).map_err(|NotUnderstood(detail)| Close::bad_message(detail))
     }
 
     fn renew(&mut self, socket: &mut Socket, text: &[u8]) -> Result<(), Close> {
@@ -195,7 +233,6 @@ impl<'a> Ingest<'a> {
 
     /// Everything else that is ready leaves in the same write.
     fn acknowledge_ready(&mut self, socket: &mut Socket) {
-        use futures_util::FutureExt;
         while let Some(Some(answered)) = self.in_flight.next().now_or_never() {
             self.acknowledge(socket, &answered);
         }
@@ -218,4 +255,35 @@ impl<'a> Ingest<'a> {
         socket.push(&Reply::Ping { at: Instant(now) });
         Ok(())
     }
+}
+
+impl Sent {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+/// The turn that a message waits for; never, when none waits.
+async fn turn_of(waiting: &mut Option<(Sent, BoxFuture<'static, Turn>)>) -> Turn {
+    match waiting {
+        Some((_, turn)) => turn.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A batch that holds its turn until it is answered.
+fn with_turn(app: App, batch: InFlight, turn: Turn) -> InFlight {
+    async move {
+        let answered = batch.await;
+        let is_overload = matches!(&answered.answer, Err(problem) if problem.code == "overloaded");
+        if is_overload && app.engine.is_contended() {
+            sleep(REFUSAL_PAUSE).await;
+        }
+        drop(turn);
+        answered
+    }
+    .boxed()
 }

@@ -5,9 +5,11 @@ use std::task::{Context, Poll};
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::request::Parts;
+use lotkeeper_actors::Turn;
 use tower::{Layer, Service};
 
 use super::Connection;
+use crate::app::App;
 use crate::auth::Principal;
 use crate::error::Problem;
 
@@ -19,11 +21,13 @@ struct Known {
     connection: Option<Connection>,
     checked: Result<Principal, Problem>,
     route: OnceLock<MatchedPath>,
+    /// Held until the answer is made.
+    turn: OnceLock<Turn>,
 }
 
 impl Asked {
     pub(super) fn new(connection: Option<Connection>, checked: Result<Principal, Problem>) -> Self {
-        Self(Arc::new(Known { connection, checked, route: OnceLock::new() }))
+        Self(Arc::new(Known { connection, checked, route: OnceLock::new(), turn: OnceLock::new() }))
     }
 
     /// Of a request that came through the server.
@@ -44,6 +48,22 @@ impl Asked {
     /// `token_missing`, `token_invalid`, `token_expired`.
     pub fn principal(&self) -> Result<&Principal, &Problem> {
         self.0.checked.as_ref()
+    }
+
+    /// Waits until it is the turn of whoever asks; one without a good token is refused soon and needs none.
+    /// Called once the body is there: one who sends slowly keeps nobody waiting.
+    ///
+    /// # Errors
+    /// `overloaded`: his tenant has all the turns it may have, and none ended in time.
+    pub async fn take_turn(&self, app: &App) -> Result<(), Problem> {
+        let Ok(principal) = self.principal() else { return Ok(()) };
+        if self.0.turn.get().is_some() {
+            return Ok(());
+        }
+        let patience = app.config.engine.contended_wait;
+        let turn = app.engine.turn(&principal.tenant, patience).await;
+        let _first = self.0.turn.set(turn?);
+        Ok(())
     }
 
     /// The template of the route that took it; `none` when none did.

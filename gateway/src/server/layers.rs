@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -100,8 +100,15 @@ async fn guarded(app: &App, asked: &Asked, routes: Router, request: Request) -> 
             drain(request, app.config.server.body_bytes_max).await;
             refusal.into_response()
         }
-        None => mended(handled(app, routes, request).await).await,
+        None => match turn(app, asked, has_no_body(&request)).await {
+            Ok(()) => mended(handled(app, routes, request).await).await,
+            Err(refusal) => refusal.into_response(),
+        },
     };
+    if app.engine.is_contended() && is_overload(&response) {
+        // Its turn is kept meanwhile: a client that tries again at once costs its tenant, and nobody else.
+        tokio::time::sleep(REFUSAL_PAUSE).await;
+    }
     if let Some(quota) = quota {
         quota.write(response.headers_mut());
     }
@@ -112,6 +119,25 @@ async fn guarded(app: &App, asked: &Asked, routes: Router, request: Request) -> 
 const DRAINED_BODIES_MAX: usize = 4;
 /// How long that may take.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// The code of a refusal at the engine's door.
+const OVERLOADED: &str = "overloaded";
+/// How long a refusal for overload takes while others are at work: 20 a second for each turn.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(50);
+
+fn has_no_body(request: &Request) -> bool {
+    is_limited(request) && request.body().is_end_stream()
+}
+
+/// The turn of a request that has no body; one that has takes it when the body has come.
+async fn turn(app: &App, asked: &Asked, has_no_body: bool) -> Result<(), Problem> {
+    if has_no_body { asked.take_turn(app).await } else { Ok(()) }
+}
+
+fn is_overload(response: &Response) -> bool {
+    let code = response.extensions().get::<ProblemCode>();
+    code.is_some_and(|ProblemCode(code)| *code == OVERLOADED)
+}
 
 /// Probes and pages are free; sockets are paced by the accept rate and their own limits.
 fn is_limited(request: &Request) -> bool {

@@ -10,7 +10,7 @@ mod wish;
 
 pub use wish::Mix;
 
-use self::wish::{HOLD_SECONDS, Place, Wish, Wishes, body, difference};
+use self::wish::{Place, Wish, Wishes, body, difference};
 use crate::alarm::Alarm;
 use crate::clock::{Clock, MICROS_PER_SECOND, parse_rfc3339};
 use crate::error::HttpError;
@@ -151,7 +151,8 @@ impl Booking {
     async fn book(&mut self, wish: &Wish, due_us: u64) {
         let body = body(wish, &self.booker.fleet.lots[wish.lot].code);
         self.recorder.attempt();
-        let answer = self.booker.client.post("/api/v1/reservations", body).await;
+        let key = wish.has_key.then_some(wish.id.as_str());
+        let answer = self.booker.client.post_keyed("/api/v1/reservations", body, key).await;
         let now_us = self.booker.clock.now_us();
         let Some(answer) = self.answered("booking", answer, &[201, 409]).await else { return };
         self.recorder.latency(Measure::Booking, due_us, now_us);
@@ -184,8 +185,12 @@ impl Booking {
             self.grants.fault(format!("lot {} reservation {}: {difference}", lot.code, wish.id));
         }
         let told_us = reservation.expires_at.as_deref().and_then(parse_rfc3339);
-        let expires_us = told_us.unwrap_or(now_us + HOLD_SECONDS * MICROS_PER_SECOND);
-        let state = if wish.hold { PromiseState::Held } else { PromiseState::Confirmed };
+        let hold_us = wish.hold_seconds.unwrap_or(0) * MICROS_PER_SECOND;
+        let expires_us = told_us.unwrap_or(now_us + hold_us);
+        let state = match wish.hold_seconds {
+            Some(_) => PromiseState::Held,
+            None => PromiseState::Confirmed,
+        };
         let Wish { lot, from_us, to_us, .. } = *wish;
         let (id, slot) = (reservation.id, reservation.slot);
         self.live.push_back(Promise { id, lot, slot, from_us, to_us, expires_us, state });
@@ -290,7 +295,7 @@ mod tests {
             clock: Clock::start(),
             window: Window { from_us: 0, to_us: 1 },
             fleet: Arc::new(Fleet::new("t", 5, 20)),
-            mix: Mix { contended_percent: 0, any_slot_percent: 0, change_percent },
+            mix: Mix { change_percent, ..Mix::PLAIN },
             pace: None,
             seed: 1,
             gauges: Arc::default(),

@@ -11,7 +11,7 @@ fn place(number: usize, of: usize) -> Place {
 }
 
 fn mix(contended_percent: u32, any_slot_percent: u32) -> Mix {
-    Mix { contended_percent, any_slot_percent, change_percent: 0 }
+    Mix { contended_percent, any_slot_percent, ..Mix::PLAIN }
 }
 
 #[test]
@@ -73,6 +73,31 @@ fn a_long_run_goes_on_to_fresh_windows_and_begins_again_after_a_year() {
 }
 
 #[test]
+fn short_wishes_are_the_next_minutes_and_belong_to_one_driver() {
+    let mix = Mix { short_percent: 100, contended_percent: 10, ..Mix::PLAIN };
+    let mut seen = HashSet::new();
+    for number in 0..4 {
+        let mut wishes = Wishes::new(mix, place(number, 4), 1);
+        for nth in 0..100 {
+            let now_us = NOW_US + nth * 2_000_000;
+            let wish = wishes.next(now_us);
+            assert!(wish.from_us >= now_us && wish.from_us < now_us + 60 * MINUTE_US, "{wish:?}");
+            assert_eq!((wish.to_us - wish.from_us, wish.is_own), (MINUTE_US, wish.lot > 0));
+            assert!(seen.insert((wish.lot, wish.slot, wish.from_us)), "{wish:?}");
+        }
+    }
+}
+
+#[test]
+fn cars_come_again_as_often_as_the_mix_says() {
+    for (newcomer_percent, least, most) in [(100, 0, 0), (0, 1_000, 1_000), (50, 400, 600)] {
+        let mut wishes = Wishes::new(Mix { newcomer_percent, ..Mix::PLAIN }, place(0, 1), 1);
+        let regulars = (0..1_000).filter(|_| wishes.next(NOW_US).regular.is_some()).count();
+        assert!((least..=most).contains(&regulars), "{newcomer_percent}: {regulars}");
+    }
+}
+
+#[test]
 fn a_slow_run_leaves_windows_that_have_passed() {
     let mut wishes = Wishes::new(mix(0, 0), place(0, 1), 1);
     for hour in 0..48 {
@@ -93,7 +118,9 @@ fn the_same_seed_wishes_the_same() {
 fn wish() -> Wish {
     let id = "01990000-0000-4000-8000-000000000000".to_string();
     let (from_us, to_us) = (NOW_US, NOW_US + STEP_US);
-    Wish { id, lot: 0, slot: Some(7), from_us, to_us, hold: true, is_own: true }
+    let slot = Some(7);
+    let (hold_seconds, regular) = (Some(600), None);
+    Wish { id, lot: 0, slot, from_us, to_us, hold_seconds, regular, has_key: false, is_own: true }
 }
 
 #[test]
@@ -102,10 +129,13 @@ fn the_body_is_the_contracts_json() {
     assert_eq!((&held["lot"], &held["slot"]), (&"L1".into(), &"S00007".into()));
     assert_eq!(held["hold_seconds"], 600);
     assert_eq!(parse_rfc3339(held["from"].as_str().unwrap()), Some(NOW_US));
-    let any = Wish { slot: None, hold: false, ..wish() };
+    let any = Wish { slot: None, hold_seconds: None, ..wish() };
     let any: Value = serde_json::from_slice(&body(&any, "L1")).unwrap();
     assert!(any.get("slot").is_none() && any.get("hold_seconds").is_none());
     assert_eq!(any["vehicle"]["country"], "D");
+    let regular = Wish { hold_seconds: None, regular: Some(42), ..wish() };
+    let regular: Value = serde_json::from_slice(&body(&regular, "L1")).unwrap();
+    assert_eq!(regular["vehicle"]["plate"], "LR 42");
 }
 
 #[test]

@@ -28,6 +28,7 @@ use crate::server::{Server, Start};
 use crate::target::Role;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,7 +70,9 @@ pub async fn run(options: LinearizeOptions) -> Result<bool, LoadError> {
     options.check()?;
     let began = Instant::now();
     let parent = options.data_parent.as_deref();
-    let mut server = Server::start(Start { config: None, parent, settings: &[] }).await?;
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let how = Start { config: None, parent, settings: &[], listen };
+    let mut server = Server::start(how).await?;
     let target = server.target(TOKENS_VALID).await?;
     let (clock, token) = (Clock::start(), target.token(Role::Operator, 0).to_string());
     let mut figures = Figures::default();

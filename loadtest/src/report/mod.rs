@@ -8,6 +8,7 @@ mod parameters;
 mod phases;
 pub mod text;
 mod timeline;
+mod trends;
 
 pub use self::fanout::FanOut;
 
@@ -23,7 +24,9 @@ use crate::pace::Surge;
 use crate::recorder::{Measure, Recorder, Tally, Window};
 use crate::scenario::{Plan, Sample, Scenario};
 use crate::series::POINTS_MAX;
+use crate::trend::{self, Trend};
 use crate::verify::Check;
+use crate::vitals::Vitals;
 use crate::warning::{self, Evidence, Warning};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -52,6 +55,8 @@ pub struct Facts {
     pub server_version: String,
     pub data_dir: Option<String>,
     pub data_in_memory: bool,
+    /// What the server held over the run, where that was looked at.
+    pub vitals: Vec<Vitals>,
     /// What this scenario alone measures.
     pub figures: Vec<Figure>,
     /// What was played, where the numbers of the plan do not say it.
@@ -115,6 +120,8 @@ pub struct Report {
     #[serde(skip)]
     chart: Timeline,
     figures: Vec<Figure>,
+    /// What a long run held, and whether it grew.
+    trends: Vec<Trend>,
     operations: u64,
     /// Arrivals that were due and never began.
     unstarted: BTreeMap<&'static str, u64>,
@@ -189,6 +196,10 @@ impl Report {
         let server =
             server_seconds.map(|(cpu, usage)| ServerCost::of(cpu, seconds, usage, &totals));
         let (checks, drift_unjudged) = all_checks(plan, facts, server.as_ref());
+        let trends = match plan.drift_percent {
+            Some(_) => trend::all(&facts.vitals, facts.recorder.series(), facts.window),
+            None => Vec::new(),
+        };
         let evidence = Evidence {
             recorder: &facts.recorder,
             measured_seconds: plan.duration.as_secs_f64(),
@@ -200,6 +211,7 @@ impl Report {
             lags: facts.lags,
             has_spike: facts.surge.is_some() || plan.scenario == Scenario::Crash,
             drift_unjudged,
+            trends: &trends,
             dir_in_memory: facts.data_dir.as_deref().filter(|_| facts.data_in_memory),
             is_debug_build: cfg!(debug_assertions),
         };
@@ -234,6 +246,7 @@ impl Report {
             errors: facts.recorder.errors().clone(),
             checks,
             warnings: warning::find(&evidence),
+            trends,
             machine,
             fan_out: None,
         }

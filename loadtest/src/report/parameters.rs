@@ -23,6 +23,9 @@ pub struct Parameters {
     pub contended_percent: u32,
     pub any_slot_percent: u32,
     pub change_percent: u32,
+    pub short_percent: u32,
+    /// Of a hundred cars, those never seen before.
+    pub newcomer_percent: u32,
     pub subscribers: usize,
     pub lots_per_subscriber: usize,
     pub reads_per_second: f64,
@@ -50,6 +53,8 @@ impl Parameters {
             contended_percent: plan.mix.contended_percent,
             any_slot_percent: plan.mix.any_slot_percent,
             change_percent: plan.mix.change_percent,
+            short_percent: plan.mix.short_percent,
+            newcomer_percent: plan.mix.newcomer_percent,
             subscribers: plan.subscribers,
             lots_per_subscriber: plan.lots_per_subscriber,
             reads_per_second: plan.read_rate,

@@ -43,6 +43,7 @@ fn facts() -> Facts {
         server_version: "0.1.0".into(),
         data_dir: Some("/tmp/x".into()),
         data_in_memory: true,
+        vitals: Vec::new(),
         figures: vec![
             Figure::new("until all are back", 1_240_000.0, "us"),
             Figure::new("memory per socket", 7_654.4, "bytes"),

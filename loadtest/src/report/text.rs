@@ -14,6 +14,7 @@ impl fmt::Display for Report {
             write_spike(spike, f)?;
         }
         self.write_figures(f)?;
+        super::trends::write(&self.trends, f)?;
         self.write_checks(f)
     }
 }

@@ -10,6 +10,6 @@ pub const PROFILE: Profile = Profile {
     bookers: 64,
     subscribers: 0,
     read_rate: 0.0,
-    mix: Mix { contended_percent: 20, any_slot_percent: 35, change_percent: 40 },
+    mix: Mix { contended_percent: 20, any_slot_percent: 35, change_percent: 40, ..Mix::PLAIN },
     ..Profile::NOBODY
 };

@@ -108,6 +108,7 @@ async fn play(plan: &Plan, session: &Session) -> Result<(Facts, FanOut), LoadErr
         server_version,
         data_dir: None,
         data_in_memory: false,
+        vitals: Vec::new(),
         figures: Vec::new(),
         course: Some(course(plan)),
     };

@@ -1,6 +1,7 @@
 //! Flags of the scenarios that take a course of their own; without a word they stand at their defaults.
 
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
 /// What a silent socket subscribes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,7 +25,7 @@ impl View {
     }
 }
 
-/// What `idle`, `storm`, `overload` and `crash` take.
+/// What `idle`, `storm`, `overload`, `neighbours`, `soak` and `crash` take.
 #[derive(Clone, Debug, Args)]
 pub struct CourseFlags {
     /// idle: websockets that are held open.
@@ -62,4 +63,16 @@ pub struct CourseFlags {
     /// crash: leaves the server's directory where it is when a check failed.
     #[arg(long)]
     pub keep_failed: bool,
+
+    /// neighbours: stream readers that do not read.
+    #[arg(long, default_value_t = 200)]
+    pub stalled_readers: usize,
+
+    /// neighbours: what the p99 of calm tenants may rise by, in percent.
+    #[arg(long, default_value_t = 50.0)]
+    pub rise_percent: f64,
+
+    /// soak: every look at memory, disk and the like is appended here as it comes, a line of JSON each.
+    #[arg(long, value_name = "FILE")]
+    pub samples: Option<PathBuf>,
 }

@@ -10,6 +10,6 @@ pub const PROFILE: Profile = Profile {
     bookers: 0,
     subscribers: 0,
     read_rate: 0.0,
-    mix: Mix { contended_percent: 0, any_slot_percent: 0, change_percent: 0 },
+    mix: Mix::PLAIN,
     ..Profile::NOBODY
 };

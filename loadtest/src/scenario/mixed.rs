@@ -12,6 +12,6 @@ pub const PROFILE: Profile = Profile {
     booking_rate: Some(500.0),
     subscribers: 16,
     read_rate: 200.0,
-    mix: Mix { contended_percent: 20, any_slot_percent: 35, change_percent: 60 },
+    mix: Mix { contended_percent: 20, any_slot_percent: 35, change_percent: 60, ..Mix::PLAIN },
     ..Profile::NOBODY
 };

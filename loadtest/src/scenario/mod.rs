@@ -1,7 +1,7 @@
 //! What can be played, and the numbers of a run.
 //!
 //! A scenario is a profile (how many of which users) and a mix of bookings; `plan` puts the flags above it.
-//! One runner plays those that are a steady load; `idle`, `storm`, `overload`, `fanout` and `crash` take
+//! One runner plays those that are a steady load; `idle`, `storm`, `overload`, `fanout`, `crash` and `neighbours` take
 //! another course each and have a module of their own.
 
 mod book;
@@ -13,6 +13,7 @@ mod flags;
 mod idle;
 mod ingest;
 mod mixed;
+mod neighbours;
 mod overload;
 mod plan;
 mod quantile;
@@ -61,6 +62,8 @@ pub enum Scenario {
     Fanout,
     /// The server killed again and again under load.
     Crash,
+    /// Calm tenants beside stalled readers and one that floods.
+    Neighbours,
 }
 
 /// How many of which users a scenario plays when the flags do not say.
@@ -94,13 +97,13 @@ impl Profile {
         booking_rate: None,
         subscribers: 0,
         read_rate: 0.0,
-        mix: Mix { contended_percent: 0, any_slot_percent: 0, change_percent: 0 },
+        mix: Mix::PLAIN,
     };
 }
 
 impl Scenario {
     /// All that exist.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Standard,
         Self::Ingest,
         Self::Book,
@@ -112,6 +115,7 @@ impl Scenario {
         Self::Overload,
         Self::Fanout,
         Self::Crash,
+        Self::Neighbours,
     ];
 
     /// As the command line names it.
@@ -128,6 +132,7 @@ impl Scenario {
             Self::Overload => "overload",
             Self::Fanout => "fanout",
             Self::Crash => "crash",
+            Self::Neighbours => "neighbours",
         }
     }
 
@@ -153,6 +158,7 @@ impl Scenario {
             Self::Overload => overload::PROFILE,
             Self::Fanout => fanout::PROFILE,
             Self::Crash => crash::PROFILE,
+            Self::Neighbours => neighbours::PROFILE,
         }
     }
 }
@@ -171,5 +177,6 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Report, LoadError> {
         Scenario::Overload => overload::run(plan, options).await,
         Scenario::Fanout => fanout::run(plan, options).await,
         Scenario::Crash => crash::run(plan, options).await,
+        Scenario::Neighbours => neighbours::run(plan, options).await,
     }
 }

@@ -7,6 +7,7 @@ use crate::error::LoadError;
 use crate::limit::Limit;
 use crate::options::Options;
 use crate::pace::Arrivals;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// With so many batches in flight the server stops reading (`docs/ingest.md`).
@@ -59,6 +60,8 @@ pub struct Plan {
     pub spike: Option<Spike>,
     /// How much worse the last quarter may be than the first; not looked at when there is none.
     pub drift_percent: Option<f64>,
+    /// Where a soak's looks are appended as they come.
+    pub samples: Option<PathBuf>,
     pub limits: Vec<Limit>,
     pub lots: usize,
     pub slots: usize,
@@ -95,6 +98,7 @@ impl Plan {
             arrivals: options.arrivals,
             spike: spike_of(options, duration)?,
             drift_percent: drift_of(options)?,
+            samples: samples_of(options)?,
             limits: options.limits.clone(),
             lots: if options.scenario == Scenario::Fanout { 1 } else { options.lots },
             slots: options.slots,
@@ -245,6 +249,14 @@ fn drift_of(options: &Options) -> Result<Option<f64>, LoadError> {
     }
 }
 
+fn samples_of(options: &Options) -> Result<Option<PathBuf>, LoadError> {
+    match (options.scenario, &options.course.samples) {
+        (Scenario::Soak, samples) => Ok(samples.clone()),
+        (_, None) => Ok(None),
+        (_, Some(_)) => Err(LoadError::usage("--samples belongs to the scenario soak")),
+    }
+}
+
 /// Given and spread slots are booked and kept; a mind is changed when a flag or the scenario's mix says so.
 fn mix_of(options: &Options, profile: &Profile) -> Mix {
     let mut mix = profile.mix;
@@ -266,6 +278,8 @@ fn mix_of(options: &Options, profile: &Profile) -> Mix {
         mix.change_percent = 0;
     }
     mix.change_percent = options.change_percent.unwrap_or(mix.change_percent);
+    mix.short_percent = options.short_percent.unwrap_or(mix.short_percent);
+    mix.newcomer_percent = options.newcomer_percent.unwrap_or(mix.newcomer_percent);
     mix
 }
 
@@ -312,6 +326,7 @@ mod tests {
             ["--duration", "0s"],
             ["--spike-factor", "2"],
             ["--drift-percent", "2"],
+            ["--samples", "file"],
         ] {
             let line = [line[0].to_string() + "=" + line[1]];
             let error = plan(&[&line[0]]).expect_err(&line[0]);

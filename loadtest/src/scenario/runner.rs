@@ -6,6 +6,7 @@ use super::session::{Ground, Session};
 use crate::audit::Audit;
 use crate::clock::{Clock, micros};
 use crate::error::LoadError;
+use crate::http::HttpClient;
 use crate::machine::{Usage, busy_cpu_seconds};
 use crate::options::Options;
 use crate::pace::{Shape, Surge};
@@ -13,7 +14,10 @@ use crate::progress::{self, Gauges};
 use crate::recorder::Window;
 use crate::report::{Facts, Report};
 use crate::series::{POINTS_MAX, base_interval_us};
+use crate::server::Server;
+use crate::target::Role;
 use crate::verify::Check;
+use crate::vitals;
 use std::sync::Arc;
 
 /// Processor time and memory at one moment.
@@ -61,8 +65,15 @@ async fn play(plan: &Plan, session: &Session) -> Result<Facts, LoadError> {
         gauges: gauges.clone(),
     };
     let mut crew = Crew::start(plan, &stage);
-    let ((samples, usage), ()) = tokio::join!(
+    let watch = watch(plan, session, clock);
+    let ((samples, usage), vitals, ()) = tokio::join!(
         measure(clock, window, session.server_pid()),
+        async {
+            match watch {
+                Some(watch) => watch.run(window).await,
+                None => Vec::new(),
+            }
+        },
         progress::show(clock, began_us, window, gauges)
     );
     let mut haul = crew.finish_load(window).await?;
@@ -82,8 +93,22 @@ async fn play(plan: &Plan, session: &Session) -> Result<Facts, LoadError> {
         server_version,
         data_dir: None,
         data_in_memory: false,
+        vitals,
         figures: Vec::new(),
         course: None,
+    })
+}
+
+/// Who looks at what the server holds, in a run that is to show whether it grows.
+fn watch(plan: &Plan, session: &Session, clock: Clock) -> Option<vitals::Watch> {
+    plan.drift_percent?;
+    let client = HttpClient::new(session.target.addr, session.target.token(Role::Operator, 0));
+    Some(vitals::Watch {
+        clock,
+        client,
+        pid: session.server_pid(),
+        data: session.server.as_ref().map(Server::data_dir),
+        samples: plan.samples.clone(),
     })
 }
 

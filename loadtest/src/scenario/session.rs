@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Tokens outlive the run by this: creating many lots before and comparing them after takes time too.
-const TOKEN_RESERVE: Duration = Duration::from_secs(1_800);
+pub(super) const TOKEN_RESERVE: Duration = Duration::from_secs(1_800);
 
 /// A server to speak to, its own or a running one.
 #[derive(Debug)]
@@ -76,11 +76,7 @@ impl Session {
         lots: usize,
         slots: usize,
     ) -> Result<Ground, LoadError> {
-        let mut operator = HttpClient::new(self.target.addr, self.target.token(Role::Operator, 0));
-        let server_version = version(&mut operator).await?;
-        let fleet = Arc::new(Fleet::new(&run_name(clock), lots, slots));
-        create_lots(&mut operator, &fleet).await?;
-        Ok(Ground { operator, fleet, server_version })
+        prepare(&self.target, clock, lots, slots).await
     }
 
     /// Ends the own server, which is checked as well.
@@ -96,6 +92,20 @@ impl Session {
         facts.checks.push(ended);
         facts
     }
+}
+
+/// Creates lots for whoever the target's tokens are of.
+pub(super) async fn prepare(
+    target: &Target,
+    clock: Clock,
+    lots: usize,
+    slots: usize,
+) -> Result<Ground, LoadError> {
+    let mut operator = HttpClient::new(target.addr, target.token(Role::Operator, 0));
+    let server_version = version(&mut operator).await?;
+    let fleet = Arc::new(Fleet::new(&run_name(clock), lots, slots));
+    create_lots(&mut operator, &fleet).await?;
+    Ok(Ground { operator, fleet, server_version })
 }
 
 /// The server's version, "unknown" when its probe does not say.

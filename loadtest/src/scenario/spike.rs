@@ -14,7 +14,7 @@ pub const PROFILE: Profile = Profile {
     booking_rate: Some(200.0),
     subscribers: 8,
     read_rate: 50.0,
-    mix: Mix { contended_percent: 20, any_slot_percent: 35, change_percent: 60 },
+    mix: Mix { contended_percent: 20, any_slot_percent: 35, change_percent: 60, ..Mix::PLAIN },
 };
 
 /// How many times the base rate, when the flags do not say.

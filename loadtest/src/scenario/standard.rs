@@ -10,6 +10,6 @@ pub const PROFILE: Profile = Profile {
     bookers: 8,
     subscribers: 8,
     read_rate: 50.0,
-    mix: Mix { contended_percent: 30, any_slot_percent: 35, change_percent: 60 },
+    mix: Mix { contended_percent: 30, any_slot_percent: 35, change_percent: 60, ..Mix::PLAIN },
     ..Profile::NOBODY
 };

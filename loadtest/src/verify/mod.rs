@@ -47,6 +47,11 @@ pub const REFUSALS_SAY_WHEN: &str = "every refusal says when to try again";
 pub const REFUSED_HAS_NO_EFFECT: &str =
     "lots have what was accepted and nothing of what was refused";
 
+/// Of the calm tenants.
+pub const NEIGHBOURS_KEEP_THEIR_PACE: &str = "the p99 of calm tenants holds beside bad neighbours";
+/// Of stalled readers and floods.
+pub const MEMORY_IS_BOUNDED: &str = "memory stays within its bound beside bad neighbours";
+
 /// Faults of one check that are shown; the rest is a number.
 pub const FAULTS_SHOWN_MAX: usize = 10;
 

@@ -37,7 +37,8 @@ impl Promise {
     pub fn is_over(&self, now_us: u64) -> bool {
         match self.state {
             PromiseState::Held => self.expires_us <= now_us,
-            PromiseState::Confirmed => self.from_us + NO_SHOW_US <= now_us,
+            // A window that ends before that is judged at its end.
+            PromiseState::Confirmed => self.to_us.min(self.from_us + NO_SHOW_US) <= now_us,
             PromiseState::Cancelled | PromiseState::Unsure => false,
         }
     }
@@ -141,8 +142,13 @@ fn differs(
                 || state == ReservationState::Expired && expires_us.is_none_or(|at| at <= now_us)
         }
         PromiseState::Confirmed => {
+            let came_or_not = [
+                ReservationState::NoShow,
+                ReservationState::CheckedIn,
+                ReservationState::Completed,
+            ];
             state == ReservationState::Confirmed
-                || state == ReservationState::NoShow && promise.from_us <= now_us
+                || came_or_not.contains(&state) && promise.from_us <= now_us
         }
         PromiseState::Cancelled => state == ReservationState::Cancelled,
         PromiseState::Unsure => true,

@@ -148,7 +148,7 @@ fn describe(lines: &[Line], y_text: fn(f64) -> String) -> String {
 }
 
 /// Round seconds, minutes or hours, and what the axis is called.
-fn time_ticks(first: f64, last: f64) -> (&'static str, Vec<(f64, String)>) {
+pub(super) fn time_ticks(first: f64, last: f64) -> (&'static str, Vec<(f64, String)>) {
     let (unit, label) = match last - first {
         span if span > 2.0 * 3_600.0 => (3_600.0, "hours since measuring began"),
         span if span > 180.0 => (60.0, "minutes since measuring began"),
@@ -173,15 +173,15 @@ fn clock_time(us: f64) -> String {
     }
 }
 
-fn count(value: f64) -> String {
+pub(super) fn count(value: f64) -> String {
     if value > 0.0 && value < 10.0 { trimmed(value) } else { thousands(value.round() as u64) }
 }
 
-fn plain(value: f64) -> String {
+pub(super) fn plain(value: f64) -> String {
     trimmed(value)
 }
 
-fn mib(value: f64) -> String {
+pub(super) fn mib(value: f64) -> String {
     format!("{} MiB", thousands(value.round() as u64))
 }
 

@@ -7,6 +7,7 @@
 mod chart;
 mod charts;
 mod tables;
+mod trends;
 
 use super::Report;
 use super::text::{bytes, thousands, time};
@@ -46,6 +47,7 @@ pub fn page(report: &Report) -> Markup {
                         h2 { "Of this scenario" }
                         (tables::figures(report))
                     }
+                    (trends::section(report))
                     h2 { "Over time" }
                     (charts::over_time(report))
                     h2 { "Figures" }

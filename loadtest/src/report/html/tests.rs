@@ -58,6 +58,7 @@ fn report(measured_seconds: u64) -> Result<Report, LoadError> {
         server_version: "0.1.0</title>".into(),
         data_dir: Some("/tmp/<dir>".into()),
         data_in_memory: true,
+        vitals: Vec::new(),
         figures: vec![
             Figure::new("returns <i>", 1_240_000.0, "us"),
             Figure::new("server while idle", 0.0125, "cores"),

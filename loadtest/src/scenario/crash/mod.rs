@@ -133,6 +133,7 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Report, LoadError> {
         surge: None,
         samples,
         usage: samples.to_vec(),
+        vitals: Vec::new(),
         checks: ended,
         lags: 0,
         server_version,

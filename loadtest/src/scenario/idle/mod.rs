@@ -120,6 +120,7 @@ async fn play(plan: &Plan, options: &Options, session: &Session) -> Result<Facts
         server_version,
         data_dir: None,
         data_in_memory: false,
+        vitals: Vec::new(),
         course: Some(course),
     })
 }

@@ -184,6 +184,7 @@ async fn play(plan: &Plan, factor: f64, session: &Session) -> Result<Facts, Load
         server_version,
         data_dir: None,
         data_in_memory: false,
+        vitals: Vec::new(),
         figures: figures(&haul, capacity, factor, plan.batch, stretches),
         course: Some(course(plan, factor)),
     })

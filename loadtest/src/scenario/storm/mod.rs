@@ -143,6 +143,7 @@ async fn play(plan: &Plan, options: &Options, session: &mut Session) -> Result<F
         server_version,
         data_dir: None,
         data_in_memory: false,
+        vitals: Vec::new(),
         figures,
         course: Some(course),
     })

@@ -1,0 +1,93 @@
+//! Two tenants at the door of a real engine: one that takes all it gets does not take the other's share.
+//!
+//! On one thread, and nothing is awaited while records are let in: no slot answers meanwhile, so how much is in
+//! flight is known and not guessed.
+#![allow(clippy::unwrap_used, reason = "a test states what it expects")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{START, options, reading, spec, start_with};
+use lotkeeper_actors::{Clock, CommandError, Engine, LotHandle, Options, ReadingsDone};
+use lotkeeper_engine::time::Seconds;
+use lotkeeper_storage::{MemoryJournal, MemoryStore};
+
+const PERMITS: usize = 100;
+const CONTENDED: usize = 40;
+const BATCH: u16 = 5;
+
+async fn engine() -> Engine {
+    let (journal, recovery) = MemoryJournal::open(MemoryStore::default());
+    let options = Options {
+        permits_records: PERMITS,
+        contended_records: CONTENDED,
+        contended_requests: 4,
+        ..options(&Arc::default())
+    };
+    start_with(Box::new(journal), recovery, &Clock::manual(START), options).await
+}
+
+async fn lot_of(engine: &Engine, tenant: &str) -> LotHandle {
+    let mut spec = spec(tenant, 10);
+    spec.tenant = tenant.into();
+    engine.create_lot(spec, None).await.unwrap().lot
+}
+
+type Sent = Result<
+    std::pin::Pin<Box<dyn Future<Output = Result<ReadingsDone, CommandError>> + Send>>,
+    CommandError,
+>;
+
+fn send(engine: &Engine, lot: &LotHandle, nth: u64) -> Sent {
+    let at = START.plus(Seconds(1));
+    let batch = (0..BATCH).map(|slot| reading(slot, nth % 2 == 0, at, nth + 1)).collect();
+    let done = engine.readings(lot, batch)?;
+    Ok(Box::pin(done))
+}
+
+fn send_all(engine: &Engine, lot: &LotHandle, numbers: &mut u64) -> Vec<Sent> {
+    let mut sent = Vec::new();
+    loop {
+        let one = send(engine, lot, *numbers);
+        match one {
+            Ok(_) => sent.push(one),
+            Err(CommandError::Overloaded) => return sent,
+            Err(other) => panic!("{other}"),
+        }
+        *numbers += 1;
+    }
+}
+
+#[tokio::test]
+async fn a_flooding_tenant_leaves_the_others_their_share() {
+    let engine = engine().await;
+    let (north, flood) = (lot_of(&engine, "north").await, lot_of(&engine, "flood").await);
+    let (mut of_north, mut of_flood) = (0, 0);
+    // Both were heard when their lots were made, so both are at work.
+    let first = send_all(&engine, &flood, &mut of_flood);
+    assert_eq!(first.len(), CONTENDED / usize::from(BATCH), "what nobody uses may be taken");
+    let own = send_all(&engine, &north, &mut of_north);
+    assert_eq!(own.len(), CONTENDED / 2 / usize::from(BATCH), "a share is there all the same");
+    assert!(matches!(send(&engine, &flood, of_flood), Err(CommandError::Overloaded)));
+    for done in first.into_iter().chain(own) {
+        let done = done.ok().unwrap().await.unwrap();
+        assert_eq!(done.accepted + done.unchanged, u32::from(BATCH), "{done:?}");
+    }
+    assert!(send(&engine, &flood, of_flood).is_ok(), "and it is given back");
+    engine.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn a_tenant_alone_has_nearly_all_and_leaves_something_to_the_next() {
+    let engine = engine().await;
+    let flood = lot_of(&engine, "flood").await;
+    let mut numbers = 0;
+    let all = send_all(&engine, &flood, &mut numbers);
+    assert_eq!(all.len(), (PERMITS - CONTENDED) / usize::from(BATCH));
+    for done in all {
+        done.ok().unwrap().await.unwrap();
+    }
+    engine.shutdown(Duration::from_secs(10)).await;
+}
