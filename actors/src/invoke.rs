@@ -240,3 +240,78 @@ async fn actor_is_back(shared: &Arc<Shared>, seen: u64) -> Result<u64, CommandEr
     ends()?;
     Ok(restarts)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use lotkeeper_engine::ids::{LotId, SlotId, SlotIndex};
+    use lotkeeper_engine::lot::SlotPatch;
+    use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Rules, Size, SlotSpec};
+    use lotkeeper_engine::time::{Seconds, Timestamp};
+    use lotkeeper_storage::{MemoryJournal, MemoryStore};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{Clock, Metrics, Options};
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    fn spec() -> Spec {
+        let day = Seconds(86_400);
+        Spec {
+            id: LotId(Uuid::from_u128(1)),
+            tenant: "default".into(),
+            code: "L1".into(),
+            name: "L1".into(),
+            kind: Kind::Bayed,
+            capacity: 1,
+            place: Place {
+                time_zone: "UTC".into(),
+                currency: "EUR".into(),
+                city: None,
+                position: None,
+            },
+            zones: Vec::new(),
+            features: Vec::new(),
+            slots: vec![SlotSpec {
+                id: SlotId(Uuid::from_u128(2)),
+                code: "A".into(),
+                zone: None,
+                size: Size::Standard,
+                features: FeatureSet::default(),
+            }],
+            rules: Rules { hold: day, hold_lead: day, no_show: day, silence: day, skew: day },
+            created_at: Timestamp::from_seconds(0),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_command_that_was_let_in_is_not_refused_when_its_actor_dies() {
+        let (journal, recovery) = MemoryJournal::open(MemoryStore::default());
+        let options = Options { permits_records: 1, tick_ms: None, ..Options::default() };
+        let clock = Clock::manual(Timestamp::from_seconds(1_767_225_600));
+        let metrics = Metrics::unregistered();
+        let engine =
+            Engine::start(Box::new(journal), recovery, clock, options, metrics).await.unwrap();
+        let lot = engine.create_lot(spec(), None).await.unwrap().lot;
+        let mut restarts = engine.shared.restarts.subscribe();
+        engine.kill(&lot, None);
+        let patch = SlotPatch { size: Some(Size::Large), ..SlotPatch::default() };
+        let change = Command::ChangeSlot { slot: SlotIndex(0), patch, expected_version: None };
+        let answer = engine.command(&lot, change, None).unwrap();
+        // The message died with its actor and let go of its permit, and somebody else has it now.
+        let taken = Arc::clone(&engine.shared.admission).acquire_owned();
+        let taken = tokio::time::timeout(DEADLINE, taken).await.unwrap().unwrap();
+        let answer = tokio::spawn(answer);
+        restarts.changed().await.unwrap();
+        // Time enough for a second sending that asks for a permit like a first one to be refused.
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        drop(taken);
+        let done = tokio::time::timeout(DEADLINE, answer).await.unwrap().unwrap();
+        assert!(done.is_ok(), "{done:?}");
+        engine.shutdown(Duration::from_secs(5)).await;
+    }
+}

@@ -7,6 +7,7 @@ mod common;
 #[path = "common/hooked.rs"]
 mod hooked;
 
+use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -33,14 +34,18 @@ impl Wake for Bomb {
 
 type Hook = Box<dyn FnMut() -> Result<(), JournalError> + Send>;
 
+async fn engine_over(hook: Hook, options: Options) -> Engine {
+    let (journal, recovery) = MemoryJournal::open(MemoryStore::default());
+    let clock = Clock::manual(START);
+    start_with(Box::new(Hooked(journal, hook)), recovery, &clock, options).await
+}
+
 /// An engine, and the causes that `on_fatal` is told.
 async fn engine_with(hook: Hook) -> (Engine, Receiver<String>) {
-    let (journal, recovery) = MemoryJournal::open(MemoryStore::default());
     let (tell, told) = channel();
     let on_fatal = Arc::new(move |cause: &str| drop(tell.send(cause.to_owned())));
     let options = Options { tick_ms: Some(10), on_fatal, ..Options::default() };
-    let clock = Clock::manual(START);
-    (start_with(Box::new(Hooked(journal, hook)), recovery, &clock, options).await, told)
+    (engine_over(hook, options).await, told)
 }
 
 async fn plain_engine() -> (Engine, Receiver<String>) {
@@ -83,6 +88,36 @@ async fn a_publisher_that_dies_ends_the_process() {
     assert_lost(&engine, &told, "the publisher died");
     let later = engine.command(&lot, common::confirm(1), None).err();
     assert!(matches!(later, Some(CommandError::OutcomeUnknown)), "{later:?}");
+}
+
+/// Set for the process that is to die.
+const CHILD: &str = "LOTKEEPER_TEST_CHILD";
+
+/// With the options of a server and nothing else: its publisher dies.
+async fn lose_the_publisher() {
+    let (go, hook) = gate();
+    let engine = engine_over(hook, Options::default()).await;
+    go.send(()).unwrap();
+    let lot = create(&engine, "L1", 1).await;
+    let wanted = reserve(1, Choice::Slot(SlotIndex(0)), window(3_600, 7_200), None);
+    let mut answer = pin!(engine.command(&lot, wanted, None).unwrap());
+    assert!(arm(answer.as_mut()));
+    drop(go);
+    // The end comes from another thread; a process that lives so long ends well, and the test fails.
+    tokio::time::sleep(DEADLINE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_process_really_ends() {
+    if std::env::var_os(CHILD).is_some() {
+        return lose_the_publisher().await;
+    }
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "the_process_really_ends", "--nocapture"]).env(CHILD, "1");
+    let output = tokio::task::spawn_blocking(move || again.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // SIGABRT: no destructor runs, so nothing is flushed once more.
+    assert_eq!(output.status.signal(), Some(6), "{}: {said}", output.status);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

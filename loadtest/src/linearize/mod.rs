@@ -77,7 +77,8 @@ pub async fn run(options: LinearizeOptions) -> Result<bool, LoadError> {
     let (clock, token) = (Clock::start(), target.token(Role::Operator, 0).to_string());
     let mut figures = Figures::default();
     let mut faults = Vec::new();
-    while figures.histories < options.histories && faults.is_empty() {
+    // One round with a violation says enough: each is printed, written and drawn.
+    while figures.histories < options.histories && faults.is_empty() && figures.violations == 0 {
         let lots = options.lots.min(options.histories - figures.histories);
         let seed = options.seed + figures.histories as u64;
         let round = Round::new(clock, target.addr, token.clone(), lots * options.operations);
@@ -194,7 +195,7 @@ fn report(figures: &Figures, faults: &[String], took: Duration) {
     faults.iter().for_each(|fault| println!("FAULT  {fault}"));
     match (figures.violations, figures.undecided) {
         (0, 0) if faults.is_empty() => {
-            println!("every history has an order that explains its answers")
+            println!("every history has an order that explains its answers");
         }
         (violations, undecided) => {
             let faults = faults.len();

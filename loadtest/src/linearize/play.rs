@@ -209,7 +209,8 @@ pub async fn crash(
 pub fn bound(operations: &mut [Operation], down: &[(u64, u64)]) {
     for operation in operations {
         let Outcome::Unknown { until_us } = &mut operation.outcome else { continue };
-        let met = down.iter().find(|(killed_us, up_us)| {
+        // The last kill it can have met: a server takes requests a moment before it is known to be up.
+        let met = down.iter().rfind(|(killed_us, up_us)| {
             operation.called_us <= *up_us && operation.returned_us >= *killed_us
         });
         if let Some((_, up_us)) = met {

@@ -249,6 +249,10 @@ fn what_a_killed_server_had_is_bounded_by_its_return() {
     assert_eq!(operations[0].outcome, Outcome::Unknown { until_us: Some(200) });
     assert_eq!(operations[1].outcome, Outcome::Unknown { until_us: None });
     assert_eq!(operations[2], made());
+    // Sent to the second server before it was known to be up, and lost with it.
+    let mut sent_early = [Operation { returned_us: 350, ..unknown(1, 190, None, any(0, NOON)) }];
+    bound(&mut sent_early, &[(90, 200), (300, 400)]);
+    assert_eq!(sent_early[0].outcome, Outcome::Unknown { until_us: Some(400) });
 }
 
 #[test]

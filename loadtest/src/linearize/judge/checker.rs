@@ -164,7 +164,8 @@ impl<'a, M: Model> Search<'a, M> {
 
     /// What can come next: everything called before the first end of an unplaced definite operation.
     fn options(&self, state: &M::State, latest_call_us: u64) -> Vec<(usize, M::State)> {
-        let mut options = Vec::new();
+        // An answer mostly fits at one place only, what has none fits nearly everywhere: the answered are tried first.
+        let (mut options, mut unanswered) = (Vec::new(), Vec::new());
         let mut first_end_us = u64::MAX;
         // The first end of an optional one that could still be placed: what is called later would rule it out.
         let mut first_optional_end_us = u64::MAX;
@@ -189,6 +190,8 @@ impl<'a, M: Model> Search<'a, M> {
                     // An optional one without an effect is as good as left out.
                     Step::Unchanged | Step::Refused => {}
                     Step::Changed(states) => {
+                        let options =
+                            if operation.is_definite() { &mut options } else { &mut unanswered };
                         options.extend(states.into_iter().map(|state| (place - 1, state)));
                     }
                 }
@@ -200,6 +203,7 @@ impl<'a, M: Model> Search<'a, M> {
             }
             place = self.links[place];
         }
+        options.append(&mut unanswered);
         options
     }
 
