@@ -11,7 +11,9 @@ use lotkeeper_engine::limits;
 use lotkeeper_engine::spec::Rules;
 use lotkeeper_engine::time::Seconds;
 
-use super::raw::{RawAuth, RawConfig, RawLog, RawRules, RawServer, RawStorage, RawStream};
+use super::raw::{
+    RawAuth, RawConfig, RawEngine, RawLog, RawRules, RawServer, RawStorage, RawStream,
+};
 use super::{Auth, Config, ConfigError, DefaultRules, Engine, Ingest, Log, LogFormat};
 use super::{Rate, Server, Storage, Stream};
 
@@ -78,48 +80,7 @@ pub(super) fn check(raw: RawConfig, origins: &Origins) -> Result<Config, ConfigE
     Ok(Config {
         server: server(&raw.server, origins)?,
         storage: storage(&raw.storage, origins)?,
-        engine: Engine {
-            permits_records: origins.number(
-                "engine.permits_records",
-                raw.engine.permits_records,
-                (1, 16_777_216),
-            )?,
-            contended_records: origins.number(
-                "engine.contended_records",
-                raw.engine.contended_records,
-                (1, 16_777_216),
-            )?,
-            contended_requests: origins.number(
-                "engine.contended_requests",
-                raw.engine.contended_requests,
-                (1, 1_048_576),
-            )?,
-            contended_wait: origins.seconds(
-                "engine.contended_wait_seconds",
-                raw.engine.contended_wait_seconds,
-                (0, 3_600),
-            )?,
-            commit_records_max: origins.number(
-                "engine.commit_records_max",
-                raw.engine.commit_records_max,
-                (1, 1_048_576),
-            )?,
-            ring_changes_per_lot: origins.number(
-                "engine.ring_changes_per_lot",
-                raw.engine.ring_changes_per_lot,
-                (16, 1_048_576),
-            )?,
-            claims_per_lot: origins.number(
-                "engine.claims_per_lot",
-                raw.engine.claims_per_lot,
-                (1, 1_000_000),
-            )?,
-            claim_seconds: origins.number(
-                "engine.claim_seconds",
-                raw.engine.claim_seconds,
-                (60, YEAR),
-            )?,
-        },
+        engine: engine(&raw.engine, origins)?,
         stream: stream(&raw.stream, origins)?,
         ingest: Ingest {
             batches_in_flight_max: origins.number(
@@ -191,6 +152,48 @@ fn server(raw: &RawServer, origins: &Origins) -> Result<Server, ConfigError> {
             (1, 1_000_000),
         )?,
         shutdown: origins.seconds("server.shutdown_seconds", raw.shutdown_seconds, (0, 600))?,
+    })
+}
+
+/// Records, requests, rings, keys.
+fn engine(raw: &RawEngine, origins: &Origins) -> Result<Engine, ConfigError> {
+    Ok(Engine {
+        permits_records: origins.number(
+            "engine.permits_records",
+            raw.permits_records,
+            (1, 16_777_216),
+        )?,
+        contended_records: origins.number(
+            "engine.contended_records",
+            raw.contended_records,
+            (1, 16_777_216),
+        )?,
+        contended_requests: origins.number(
+            "engine.contended_requests",
+            raw.contended_requests,
+            (1, 1_048_576),
+        )?,
+        contended_wait: origins.seconds(
+            "engine.contended_wait_seconds",
+            raw.contended_wait_seconds,
+            (0, 3_600),
+        )?,
+        commit_records_max: origins.number(
+            "engine.commit_records_max",
+            raw.commit_records_max,
+            (1, 1_048_576),
+        )?,
+        ring_changes_per_lot: origins.number(
+            "engine.ring_changes_per_lot",
+            raw.ring_changes_per_lot,
+            (16, 1_048_576),
+        )?,
+        claims_per_lot: origins.number(
+            "engine.claims_per_lot",
+            raw.claims_per_lot,
+            (1, 1_000_000),
+        )?,
+        claim_seconds: origins.number("engine.claim_seconds", raw.claim_seconds, (60, YEAR))?,
     })
 }
 

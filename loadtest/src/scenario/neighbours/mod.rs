@@ -68,6 +68,8 @@ struct Played {
 /// Who bothers whom in a stage.
 #[derive(Clone, Copy, Debug)]
 struct Bother<'a> {
+    /// Of the stage.
+    number: usize,
     flood: Option<&'a Target>,
     stalls: usize,
 }
@@ -94,12 +96,12 @@ async fn play(plan: &Plan, options: &Options, session: &Session) -> Result<Facts
     for tenant in CALM_TENANTS {
         calm.push(server.target_of(tenant, valid).await?);
     }
-    let nobody = Bother { flood: None, stalls: 0 };
+    let nobody = Bother { number: 0, flood: None, stalls: 0 };
     let alone = stage(plan, session, &calm, nobody, clock).await?;
     let other = Session::open(options, valid, &[]).await?;
     let elsewhere = {
         let flooded = flooder(&other, valid).await?;
-        let bother = Bother { flood: Some(&flooded), stalls: 0 };
+        let bother = Bother { number: 1, flood: Some(&flooded), stalls: 0 };
         stage(plan, session, &calm, bother, clock).await?
     };
     // Ended before the third stage: an idle server still takes a little of the machine.
@@ -107,7 +109,8 @@ async fn play(plan: &Plan, options: &Options, session: &Session) -> Result<Facts
         let _ended = server.stop().await;
     }
     let flooded = flooder(session, valid).await?;
-    let bother = Bother { flood: Some(&flooded), stalls: options.course.stalled_readers };
+    let bother =
+        Bother { number: 2, flood: Some(&flooded), stalls: options.course.stalled_readers };
     let here = stage(plan, session, &calm, bother, clock).await?;
 
     let rise_percent = options.course.rise_percent;
@@ -183,7 +186,10 @@ async fn stage(
     let from_us = (flood_us + FLOOD_LEAD_US).next_multiple_of(1_000_000);
     let window = Window { from_us, to_us: from_us + micros(plan.duration) };
     let mut crews: Vec<(Crew, Ground)> = Vec::new();
-    for (target, ground) in calm.iter().zip(grounds) {
+    for (nth, (target, ground)) in calm.iter().zip(grounds).enumerate() {
+        // The seed makes ids, which are one tenant's in one stage.
+        let seed = plan.seed + (bother.number * calm.len() + nth) as u64;
+        let plan = Plan { seed, ..plan.clone() };
         let stage = Stage {
             target: target.clone(),
             clock,
@@ -193,7 +199,7 @@ async fn stage(
             fleet: Arc::clone(&ground.fleet),
             gauges: Arc::default(),
         };
-        crews.push((Crew::start(plan, &stage), ground));
+        crews.push((Crew::start(&plan, &stage), ground));
     }
     let busy: Vec<_> =
         calm.iter().zip(&crews).map(|(target, (_, ground))| (target, &*ground.fleet)).collect();
