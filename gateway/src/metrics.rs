@@ -37,6 +37,8 @@ struct Parts {
     /// By kind, then direction; kept, because a look-up costs as much as a message.
     messages: [[Messages; 2]; 2],
     batches: IntCounterVec,
+    backups: IntCounterVec,
+    backup_at: IntGauge,
 }
 
 /// Messages of one kind of websocket in one direction.
@@ -123,6 +125,9 @@ impl Parts {
             }
         }
         self.batches.with_label_values(&["ack"]);
+        for outcome in ["taken", "failed"] {
+            self.backups.with_label_values(&[outcome]);
+        }
     }
 }
 
@@ -182,6 +187,15 @@ impl Metrics {
                 "lotkeeper_ingest_batches_total",
                 "Batches answered, by outcome: ack or the error's code.",
                 &["outcome"],
+            )?,
+            backups: make.counters(
+                "lotkeeper_backups_total",
+                "Backups that were asked for, by outcome: taken or failed.",
+                &["outcome"],
+            )?,
+            backup_at: make.gauge(
+                "lotkeeper_backup_timestamp_seconds",
+                "Unix time of the last backup that was taken since the start; 0 before.",
             )?,
             registry,
         };
@@ -284,6 +298,15 @@ impl Metrics {
         let figures = &self.0.messages[kind][direction];
         figures.count.inc_by(messages);
         figures.bytes.inc_by(bytes);
+    }
+
+    /// A backup was handed out as a whole, or not.
+    pub fn backup_ended(&self, taken: bool) {
+        let outcome = if taken { "taken" } else { "failed" };
+        self.0.backups.with_label_values(&[outcome]).inc();
+        if taken {
+            self.0.backup_at.set(jiff::Timestamp::now().as_second());
+        }
     }
 
     /// An ingest batch was answered with `ack` or an error's code.

@@ -253,6 +253,7 @@ fn auth(raw: RawAuth, origins: &Origins) -> Result<Auth, ConfigError> {
             raw.token_ttl_seconds,
             (1, 10 * YEAR),
         )?,
+        backup_tenant: raw.backup_tenant,
     })
 }
 

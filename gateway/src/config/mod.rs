@@ -137,6 +137,8 @@ pub struct Auth {
     pub keys: Vec<String>,
     /// Lifetime of tokens minted without one.
     pub token_ttl_seconds: u64,
+    /// Whose admins may take backups, which hold every tenant's data; empty: nobody's.
+    pub backup_tenant: String,
 }
 
 /// What new lots get.
@@ -182,6 +184,7 @@ impl std::fmt::Debug for Auth {
             .field("key_file", &self.key_file)
             .field("keys", &self.keys.len())
             .field("token_ttl_seconds", &self.token_ttl_seconds)
+            .field("backup_tenant", &self.backup_tenant)
             .finish()
     }
 }

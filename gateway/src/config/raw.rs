@@ -77,6 +77,7 @@ pub(super) struct RawAuth {
     pub key_file: String,
     pub keys: Vec<String>,
     pub token_ttl_seconds: i64,
+    pub backup_tenant: String,
 }
 
 #[derive(Deserialize)]

@@ -14,8 +14,7 @@ use crate::snapshot::LotSnapshot;
 const GENERATIONS: usize = 2;
 
 impl Live {
-    /// Writes a generation and removes those before the one before it. sled's log keeps the order, so a
-    /// crash leaves too many generations and never too few.
+    /// Writes a generation.
     pub(crate) fn save_snapshot(
         &self,
         snapshot: &LotSnapshot,
@@ -30,6 +29,12 @@ impl Live {
                 .insert(SnapshotKey { lot, seq, chunk }.to_bytes(), value)
                 .map_err(wrong)?;
         }
+        Ok(())
+    }
+
+    /// Removes the generations before the one before the newest. sled's log keeps the order, so a crash
+    /// leaves too many generations and never too few.
+    pub(crate) fn remove_old_generations(&self, lot: LotKey) -> Result<(), JournalError> {
         let generations = self.generations(Some(lot))?;
         for (lot, old) in generations.iter().rev().skip(GENERATIONS) {
             self.remove_generation(*lot, *old)?;
@@ -38,7 +43,10 @@ impl Live {
     }
 
     /// Lots and sequences of all generations, whole or not, in order.
-    fn generations(&self, of: Option<LotKey>) -> Result<Vec<(LotKey, u64)>, JournalError> {
+    pub(crate) fn generations(
+        &self,
+        of: Option<LotKey>,
+    ) -> Result<Vec<(LotKey, u64)>, JournalError> {
         let mut found = Vec::new();
         let first = SnapshotKey { lot: of.unwrap_or(LotKey(0)), seq: 0, chunk: 0 };
         let mut next = Some(first);
@@ -64,7 +72,7 @@ impl Live {
     }
 
     /// The bytes of one generation as they were encoded, if they are all there.
-    fn generation(&self, lot: LotKey, seq: u64) -> Result<Vec<u8>, JournalError> {
+    pub(crate) fn generation(&self, lot: LotKey, seq: u64) -> Result<Vec<u8>, JournalError> {
         let range = SnapshotKey { lot, seq, chunk: 0 }.to_bytes()..=SnapshotKey {
             lot,
             seq,
