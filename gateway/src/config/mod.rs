@@ -249,7 +249,13 @@ impl Default for Ingest {
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { key: None, key_file: None, keys: Vec::new(), token_ttl_seconds: 3_600 }
+        Self {
+            key: None,
+            key_file: None,
+            keys: Vec::new(),
+            token_ttl_seconds: 3_600,
+            backup_tenant: "default".to_owned(),
+        }
     }
 }
 

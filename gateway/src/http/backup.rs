@@ -116,7 +116,7 @@ impl Pump {
         let (began, last_seq) = (Instant::now(), backup.header().last_seq);
         let (ended, bytes) = self.pump(backup, runtime);
         let (request, seconds) = (&self.request, began.elapsed().as_secs_f64());
-        match ended {
+        match &ended {
             Ok(()) => tracing::info!(request, last_seq, bytes, seconds, "a backup was taken"),
             Err(cause) => {
                 tracing::warn!(request, last_seq, bytes, seconds, cause, "a backup was not taken");

@@ -94,7 +94,8 @@ impl<R: Read> Blocks<R> {
         if read == 0 {
             return Err(not_ours("it is empty"));
         }
-        if bytes[..4] != MAGIC[..read.min(4)] {
+        let compared = read.min(MAGIC.len());
+        if bytes[..compared] != MAGIC[..compared] {
             return Err(not_ours("it does not begin with `LKB1`"));
         }
         if read < PROLOGUE_BYTES {

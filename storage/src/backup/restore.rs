@@ -71,7 +71,7 @@ impl Site {
         name.push(format!(".{PARTIAL}"));
         let partial = data_dir.with_file_name(name);
         let layout = Layout::new(&partial);
-        if !files::entries(&partial)?.is_empty() && !layout.is_unfinished() {
+        if !layout.is_left_by_a_restore()? {
             return Err(BackupError::NotEmpty { dir: partial.display().to_string() });
         }
         fs::create_dir_all(&partial)

@@ -30,6 +30,15 @@ impl Layout {
         self.dir().join(RESTORING).exists()
     }
 
+    /// Whether a directory may be cleared for a new restore: it is empty, or one began in it, or one ended in it
+    /// and was cut off before it gave it its name.
+    pub(crate) fn is_left_by_a_restore(&self) -> Result<bool, JournalError> {
+        let entries = files::entries(self.dir())?;
+        let marked = self.is_unfinished() || self.dir().join(RESTORED).exists();
+        let begins = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "tmp");
+        Ok(marked || entries.iter().all(begins))
+    }
+
     pub(crate) fn is_kept_while_unfinished(&self, path: &Path) -> bool {
         KEPT.contains(&files::name_of(path))
     }
