@@ -12,9 +12,18 @@ use http_common::bayed;
 use lotkeeper_gateway::auth::{Grant, Role};
 use lotkeeper_storage::backup::{Site, Target};
 use reqwest::Method;
+use serde_json::{Value, json};
 
 const PATH: &str = "/api/v1/backup";
 const DEADLINE: Duration = Duration::from_secs(60);
+/// About a megabyte of log each.
+const LARGE_LOTS: u64 = 9;
+
+/// A lot of 10,000 slots with long codes.
+fn large(code: &str) -> Value {
+    let slots: Vec<Value> = (1..=10_000).map(|n| json!({"code": format!("{n:064}")})).collect();
+    json!({"code": code, "name": code, "kind": "bayed", "slots": slots})
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_an_admin_of_the_named_tenant_for_all_lots_may() {
@@ -58,11 +67,9 @@ fn figure(server: &Server, series: &str) -> f64 {
 async fn a_client_that_hangs_loses_its_backup_and_the_next_has_all() {
     let server =
         Server::start_with(|config| config.server.request_timeout = Duration::from_secs(4)).await;
-    for n in 0..6 {
-        server
-            .post(Role::Operator, "/api/v1/lots", &bayed(&format!("L{n}"), 10_000))
-            .await
-            .expect(201);
+    // More than the system keeps for a connection that nobody reads.
+    for n in 0..LARGE_LOTS {
+        server.post(Role::Operator, "/api/v1/lots", &large(&format!("L{n}"))).await.expect(201);
     }
     let hanging = tokio::net::TcpSocket::new_v4().unwrap();
     hanging.set_recv_buffer_size(2_048).unwrap();
@@ -104,7 +111,7 @@ async fn a_client_that_hangs_loses_its_backup_and_the_next_has_all() {
     let mut open = || Ok(Box::new(Cursor::new(whole.clone())) as Box<dyn Read>);
     let site = Site::new(&directory.path().join("data")).unwrap();
     let restored = site.restore(&mut open, "the backup", Target::Latest, &mut |_, _| {}).unwrap();
-    assert_eq!(restored.contents.lots, 7);
+    assert_eq!(restored.contents.lots, LARGE_LOTS + 1);
     server.stop().await;
     let again = Server::start_in(directory, |_| {}).await;
     let shown = again.get(Role::Operator, "/api/v1/lots/L5/availability").await.expect(200);
