@@ -115,7 +115,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let data = config.storage.data.clone();
     let startup = Startup::new(data, found, &engine, (opened, began.elapsed()));
     startup.tell(config.log.format);
-    startup.register(metrics.registry()).map_err(twice)?;
+    metrics.recovered(&startup.figures());
 
     let listen = config.server.listen;
     let cannot = |cause| ServeError::Listen { listen, cause };

@@ -10,9 +10,9 @@ use std::time::Duration;
 use lotkeeper_actors::Engine;
 use lotkeeper_engine::time::Timestamp;
 use lotkeeper_storage::{EpochStory, Recovery, RecoveryReport};
-use prometheus::{Gauge, IntGauge, Registry};
 
 use crate::config::LogFormat;
+use crate::metrics::Recovered;
 use crate::wire::instant::Instant;
 
 /// What is known before the engine has started.
@@ -128,48 +128,18 @@ impl Startup {
         }
     }
 
-    /// Puts the figures beside the others.
-    ///
-    /// # Errors
-    /// A name that is taken.
-    pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+    /// The same as figures.
+    #[must_use]
+    pub fn figures(&self) -> Recovered {
         let report = &self.found.report;
-        let seconds =
-            Gauge::new("lotkeeper_recovery_seconds", "Time of the start until it served.")?;
-        seconds.set(self.started.as_secs_f64());
-        registry.register(Box::new(seconds))?;
-        for (name, help, value) in [
-            (
-                "lotkeeper_recovery_replayed_records",
-                "Records replayed at the start.",
-                self.records_replayed,
-            ),
-            (
-                "lotkeeper_recovery_discarded_frames",
-                "Frames of a commit that was never acknowledged, dropped at the start.",
-                report.discarded_frames,
-            ),
-            (
-                "lotkeeper_recovery_lost_records",
-                "Records that were durable once and are missing since the start.",
-                self.lost(),
-            ),
-            (
-                "lotkeeper_recovery_new_epoch",
-                "1 when the start began a new epoch.",
-                u64::from(report.epoch != EpochStory::Kept),
-            ),
-            (
-                "lotkeeper_recovery_rebuilt",
-                "1 when the start copied the good frames to a fresh directory.",
-                u64::from(report.rebuilt.is_some()),
-            ),
-        ] {
-            let gauge = IntGauge::new(name, help)?;
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-            registry.register(Box::new(gauge))?;
+        Recovered {
+            seconds: self.started.as_secs_f64(),
+            replayed_records: self.records_replayed,
+            discarded_frames: report.discarded_frames,
+            lost_records: self.lost(),
+            new_epoch: report.epoch != EpochStory::Kept,
+            rebuilt: report.rebuilt.is_some(),
         }
-        Ok(())
     }
 
     fn epoch_because(&self) -> &'static str {
