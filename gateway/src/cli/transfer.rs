@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar};
+use lotkeeper_engine::time::Timestamp;
 use lotkeeper_storage::backup::{BackupError, Contents, OutOfReach, Point};
 
 use crate::wire::instant;
@@ -148,7 +149,11 @@ impl Progress {
 
 /// A point for people.
 pub(super) fn told(point: Point) -> String {
-    format!("sequence {} ({})", point.seq, instant::Instant(point.at))
+    // A log without records has no time.
+    match point.at == Timestamp::MIN {
+        true => format!("sequence {}", point.seq),
+        false => format!("sequence {} ({})", point.seq, instant::Instant(point.at)),
+    }
 }
 
 /// An error with its instants in a calendar's words.

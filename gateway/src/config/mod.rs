@@ -66,6 +66,8 @@ pub struct Server {
     pub accept_per_second: u32,
     /// Time to finish at the end.
     pub shutdown: Duration,
+    /// How fast a backup is read.
+    pub backup_bytes_per_second: u64,
 }
 
 /// The journal.
@@ -199,6 +201,7 @@ impl Default for Server {
             connections_max: 20_000,
             accept_per_second: 2_000,
             shutdown: Duration::from_secs(10),
+            backup_bytes_per_second: 16 * MIB,
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) struct RawServer {
     pub connections_max: i64,
     pub accept_per_second: i64,
     pub shutdown_seconds: i64,
+    pub backup_bytes_per_second: i64,
 }
 
 #[derive(Deserialize)]

@@ -26,6 +26,9 @@ use crate::error::Problem;
 /// Blocks between the journal and the socket, of at most some hundred kilobytes each.
 const BLOCKS_AHEAD: usize = 2;
 
+/// Shorter pauses are added up: a timer is not that fine.
+const PAUSE_MIN: Duration = Duration::from_millis(2);
+
 /// Take a backup
 ///
 /// Everything as of one durable sequence: snapshots of lots, the log as far back as it is kept, and the people
@@ -126,7 +129,9 @@ impl Pump {
     }
 
     fn pump(&self, backup: Backup, runtime: &tokio::runtime::Handle) -> (Result<(), String>, u64) {
-        let patience = self.app.config.server.request_timeout;
+        let server = &self.app.config.server;
+        let (patience, per_second) = (server.request_timeout, server.backup_bytes_per_second);
+        let began = Instant::now();
         let mut bytes = 0;
         for block in backup {
             let sent = block.map_err(|error| error.to_string()).and_then(|block| {
@@ -136,9 +141,21 @@ impl Pump {
             if let Err(cause) = sent {
                 return (Err(cause), bytes);
             }
+            let due = Duration::from_micros(bytes.saturating_mul(1_000_000) / per_second);
+            runtime.block_on(self.rest(due.saturating_sub(began.elapsed())));
         }
         self.whole.store(true, Ordering::Release);
         (Ok(()), bytes)
+    }
+
+    /// Leaves the machine to the commits; the end of the server ends it.
+    async fn rest(&self, pause: Duration) {
+        if pause >= PAUSE_MIN {
+            tokio::select! {
+                () = self.app.shutdown.begun() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
     }
 
     async fn send(&self, block: Bytes, patience: Duration) -> Result<(), String> {
