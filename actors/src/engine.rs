@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub metrics: Metrics,
     pub epoch: u64,
     pub listening_since: Timestamp,
+    /// Records that the start replayed.
+    pub replayed: AtomicU64,
     pub directory: Directory,
     pub claims: Arc<Claims>,
     pub hub: Arc<Hub>,
@@ -154,6 +156,12 @@ impl Engine {
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.shared.seq.load(Ordering::Acquire)
+    }
+
+    /// Records that the start replayed on top of the snapshots.
+    #[must_use]
+    pub fn records_replayed(&self) -> u64 {
+        self.shared.replayed.load(Ordering::Acquire)
     }
 
     /// The engine's clock.

@@ -120,6 +120,7 @@ async fn assemble(
         metrics,
         epoch: recovery.epoch,
         listening_since: clock.now(),
+        replayed: AtomicU64::new(0),
         directory: <_>::default(),
         claims: <_>::default(),
         hub: Arc::new(Hub::default()),
@@ -140,7 +141,8 @@ async fn assemble(
         .await
         .map_err(|error| spawn_error("supervisor", &error))?;
     let mut publisher = Publisher::new(Arc::clone(&shared), supervisor.clone(), writer_tx);
-    let last_seq = recover(&mut publisher, recovery)?;
+    let (last_seq, replayed) = recover(&mut publisher, recovery)?;
+    shared.replayed.store(replayed, std::sync::atomic::Ordering::Release);
     shared.set_seq(last_seq);
     let lot_seqs = publisher.lot_seqs();
     let lots = u32::try_from(lot_seqs.len()).unwrap_or(u32::MAX);
@@ -161,22 +163,25 @@ async fn assemble(
     Ok(Parts { shared, supervisor, supervising, writer, publisher, commits })
 }
 
-/// Puts snapshots and tail into the view through the publisher's own door; returns the last sequence.
-fn recover(publisher: &mut Publisher, recovery: Recovery) -> Result<u64, StartError> {
+/// Puts snapshots and tail into the view through the publisher's own door; the last sequence, and how many
+/// records that took.
+fn recover(publisher: &mut Publisher, recovery: Recovery) -> Result<(u64, u64), StartError> {
     let mut known: HashMap<LotKey, u64> = HashMap::new();
     for snapshot in recovery.snapshots {
         known.insert(snapshot.lot, snapshot.seq);
         publisher.restore(snapshot);
     }
     let is_new = |record: &Record| known.get(&record.lot).is_none_or(|seq| record.seq > *seq);
+    let mut replayed = 0;
     for commit in recovery.tail {
         for record in commit?.iter().filter(|record| is_new(record)) {
             publisher.apply(record)?;
+            replayed += 1;
         }
         // The same boundaries as when it was written: a reader that resumes sees the same batches.
         publisher.feed();
     }
-    Ok(recovery.last_seq)
+    Ok((recovery.last_seq, replayed))
 }
 
 async fn launch_all(

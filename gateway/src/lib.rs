@@ -24,6 +24,7 @@ pub mod request_id;
 pub mod serve;
 pub mod server;
 pub mod shutdown;
+pub mod startup;
 pub mod stream;
 pub mod token;
 pub mod wire;

@@ -4,12 +4,15 @@
 //! `docs/metrics.md` (tested); labels have few values: route templates, never paths; codes, never ids.
 //! Deliberately absent: slots, lots, people, plates as labels.
 
+mod labels;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use labels::{CLOSE_CODES, close_text, status_text};
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 /// From a cached read to a commit on a slow disk.
@@ -37,6 +40,27 @@ struct Parts {
     /// By kind, then direction; kept, because a look-up costs as much as a message.
     messages: [[Messages; 2]; 2],
     batches: IntCounterVec,
+    backups: IntCounterVec,
+    backup_at: IntGauge,
+    recovery_seconds: Gauge,
+    recovery: [IntGauge; 5],
+}
+
+/// What a start found and did, as figures.
+#[derive(Clone, Copy, Debug)]
+pub struct Recovered {
+    /// How long it took until it served.
+    pub seconds: f64,
+    /// Records on top of the snapshots.
+    pub replayed_records: u64,
+    /// Of a commit that was never acknowledged.
+    pub discarded_frames: u64,
+    /// Durable once, missing now.
+    pub lost_records: u64,
+    /// Whether the epoch is a new one.
+    pub new_epoch: bool,
+    /// Whether the good frames were copied to a fresh directory.
+    pub rebuilt: bool,
 }
 
 /// Messages of one kind of websocket in one direction.
@@ -123,6 +147,9 @@ impl Parts {
             }
         }
         self.batches.with_label_values(&["ack"]);
+        for outcome in ["taken", "failed"] {
+            self.backups.with_label_values(&[outcome]);
+        }
     }
 }
 
@@ -183,6 +210,33 @@ impl Metrics {
                 "Batches answered, by outcome: ack or the error's code.",
                 &["outcome"],
             )?,
+            backups: make.counters(
+                "lotkeeper_backups_total",
+                "Backups that were asked for, by outcome: taken or failed.",
+                &["outcome"],
+            )?,
+            backup_at: make.gauge(
+                "lotkeeper_backup_timestamp_seconds",
+                "Unix time of the last backup that was taken since the start; 0 before.",
+            )?,
+            recovery_seconds: make
+                .put(Gauge::new("lotkeeper_recovery_seconds", "Time until it served."))?,
+            recovery: [
+                make.gauge(
+                    "lotkeeper_recovery_replayed_records",
+                    "Records replayed at the start.",
+                )?,
+                make.gauge("lotkeeper_recovery_discarded_frames", "Frames dropped at the start.")?,
+                make.gauge(
+                    "lotkeeper_recovery_lost_records",
+                    "Durable once, missing since the start.",
+                )?,
+                make.gauge("lotkeeper_recovery_new_epoch", "1 when the start began a new epoch.")?,
+                make.gauge(
+                    "lotkeeper_recovery_rebuilt",
+                    "1 when the start copied the good frames.",
+                )?,
+            ],
             registry,
         };
         parts.begin_at_zero();
@@ -286,66 +340,27 @@ impl Metrics {
         figures.bytes.inc_by(bytes);
     }
 
+    /// The engine has started.
+    pub fn recovered(&self, start: &Recovered) {
+        self.0.recovery_seconds.set(start.seconds);
+        let flags = [start.new_epoch, start.rebuilt].map(u64::from);
+        let counts = [start.replayed_records, start.discarded_frames, start.lost_records];
+        for (gauge, value) in self.0.recovery.iter().zip(counts.into_iter().chain(flags)) {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// A backup was handed out as a whole, or not.
+    pub fn backup_ended(&self, taken: bool) {
+        let outcome = if taken { "taken" } else { "failed" };
+        self.0.backups.with_label_values(&[outcome]).inc();
+        if taken {
+            self.0.backup_at.set(jiff::Timestamp::now().as_second());
+        }
+    }
+
     /// An ingest batch was answered with `ack` or an error's code.
     pub fn batch_answered(&self, outcome: &str) {
         self.0.batches.with_label_values(&[outcome]).inc();
-    }
-}
-
-/// Codes with which websockets end.
-const CLOSE_CODES: [Option<u16>; 10] = [
-    None,
-    Some(1000),
-    Some(1001),
-    Some(1006),
-    Some(4400),
-    Some(4401),
-    Some(4403),
-    Some(4408),
-    Some(4429),
-    Some(4503),
-];
-
-fn close_text(code: Option<u16>) -> &'static str {
-    match code {
-        None => "none",
-        Some(1000) => "1000",
-        Some(1001) => "1001",
-        Some(1006) => "1006",
-        Some(4400) => "4400",
-        Some(4401) => "4401",
-        Some(4403) => "4403",
-        Some(4408) => "4408",
-        Some(4429) => "4429",
-        Some(4503) => "4503",
-        Some(_) => "other",
-    }
-}
-
-/// Statuses we send, without an allocation per request.
-fn status_text(status: u16) -> &'static str {
-    match status {
-        101 => "101",
-        200 => "200",
-        201 => "201",
-        204 => "204",
-        303 => "303",
-        304 => "304",
-        400 => "400",
-        401 => "401",
-        403 => "403",
-        404 => "404",
-        405 => "405",
-        406 => "406",
-        409 => "409",
-        410 => "410",
-        412 => "412",
-        413 => "413",
-        415 => "415",
-        422 => "422",
-        429 => "429",
-        500 => "500",
-        503 => "503",
-        _ => "other",
     }
 }

@@ -23,6 +23,7 @@ use crate::auth::{Auth, AuthError};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::server;
+use crate::startup::{Found, Startup};
 
 /// Connections that wait to be accepted. The system cuts it to its own bound (`net.core.somaxconn`, 4,096);
 /// whoever finds the queue full after a restart comes back after seconds, again and again.
@@ -106,23 +107,15 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
 
     let began = Instant::now();
     let (journal, recovery) = open(&config).await?;
+    let opened = began.elapsed();
     let clock = Clock::system(recovery.last_at);
-    let report = recovery.report.clone();
-    let last_seq = recovery.last_seq;
+    let found = Found::of(&recovery);
     let options = engine_options(&config);
     let engine = Engine::start(journal, recovery, clock, options, engine_metrics).await?;
-    tracing::info!(
-        data = %config.storage.data.display(),
-        epoch = format!("{:016x}", engine.epoch()),
-        last_seq,
-        lots = engine.all_lots().len(),
-        created = report.created,
-        discarded_frames = report.discarded_frames,
-        ends_below_tip = report.ends_below_tip,
-        rebuilt = report.rebuilt,
-        elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "recovered"
-    );
+    let data = config.storage.data.clone();
+    let startup = Startup::new(data, found, &engine, (opened, began.elapsed()));
+    startup.tell(config.log.format);
+    metrics.recovered(&startup.figures());
 
     let listen = config.server.listen;
     let cannot = |cause| ServeError::Listen { listen, cause };

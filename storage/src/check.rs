@@ -32,8 +32,22 @@ pub fn check(data_dir: &Path) -> Result<CheckReport, JournalError> {
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(JournalError::disk("open", data_dir, &missing));
     }
+    layout.refuse_unfinished()?;
     let _lock = layout.lock()?;
-    match check_log(&layout, &mut report) {
+    told(check_log(&layout, true, &mut report), report)
+}
+
+/// The same for a directory that this process has just made: sled may open it where it is.
+pub(crate) fn check_in_place(layout: &Layout) -> Result<CheckReport, JournalError> {
+    let mut report = CheckReport::new(layout.dir());
+    told(check_log(layout, false, &mut report), report)
+}
+
+fn told(
+    checked: Result<(), JournalError>,
+    mut report: CheckReport,
+) -> Result<CheckReport, JournalError> {
+    match checked {
         Ok(()) => Ok(report),
         Err(JournalError::Damaged { place, detail }) => {
             report.problem(format!("{place}: {detail}"));
@@ -43,7 +57,11 @@ pub fn check(data_dir: &Path) -> Result<CheckReport, JournalError> {
     }
 }
 
-fn check_log(layout: &Layout, report: &mut CheckReport) -> Result<(), JournalError> {
+fn check_log(
+    layout: &Layout,
+    on_a_copy: bool,
+    report: &mut CheckReport,
+) -> Result<(), JournalError> {
     let current = layout.current()?;
     if current.as_ref().map_or(layout.is_empty()?, |live| live.being_made) {
         report.note("there is no log yet; the next start makes one".to_owned());
@@ -53,8 +71,9 @@ fn check_log(layout: &Layout, report: &mut CheckReport) -> Result<(), JournalErr
         report.problem("CURRENT is missing: no journal is named".to_owned());
         return Ok(());
     };
-    let copy = PrivateCopy::of(&live_dir)?;
-    let inventory = Inventory::open(&copy.dir, &Options::default())?;
+    let copy = if on_a_copy { Some(PrivateCopy::of(&live_dir)?) } else { None };
+    let dir = copy.as_ref().map_or(&live_dir, |copy| &copy.dir);
+    let inventory = Inventory::open(dir, &Options::default())?;
     refuse_lost_log(&inventory, layout.tip()?)?;
     let Some(meta) = &inventory.meta else {
         report.note("the journal is new and has no records".to_owned());
@@ -182,12 +201,12 @@ fn take(
 }
 
 /// A copy of a journal directory that is gone when this is dropped.
-struct PrivateCopy {
-    dir: PathBuf,
+pub(crate) struct PrivateCopy {
+    pub(crate) dir: PathBuf,
 }
 
 impl PrivateCopy {
-    fn of(live_dir: &Path) -> Result<Self, JournalError> {
+    pub(crate) fn of(live_dir: &Path) -> Result<Self, JournalError> {
         let random = getrandom::u64()
             .map_err(|error| JournalError::disk("draw a name for a copy of", live_dir, &error))?;
         let copy =

@@ -47,6 +47,21 @@ pub enum JournalError {
         /// Which directory.
         path: String,
     },
+    /// It cannot be backed up right now.
+    #[error("no backup can be taken now: {detail}; try again when that has ended")]
+    Busy {
+        /// What is under way.
+        detail: &'static str,
+    },
+    /// This kind of log has nothing to back up.
+    #[error("this log cannot be backed up; `lotkeeper backup` asks a server with a data directory")]
+    NoBackup,
+    /// A restore that did not end.
+    #[error("{path} is what an unfinished restore left; run the restore again, or remove it")]
+    Unfinished {
+        /// Which directory.
+        path: String,
+    },
     /// Records that do not continue the log: a mistake of the caller, found before anything was written.
     #[error("{detail}; the log is unchanged, restart to continue it")]
     OutOfOrder {

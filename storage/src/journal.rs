@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lotkeeper_engine::ids::LotKey;
 use lotkeeper_engine::time::Timestamp;
 
+use crate::backup::Backup;
 use crate::error::JournalError;
 use crate::record::Record;
 use crate::snapshot::LotSnapshot;
@@ -109,6 +110,16 @@ pub trait Reader: Send + Sync {
         after_lot_seq: u64,
         limit: usize,
     ) -> Result<Page, JournalError>;
+
+    /// A copy of the whole log up to a durable sequence that ends a commit, with snapshots and people; read
+    /// while commits go on. One at a time: what it needs is kept until it is dropped.
+    ///
+    /// # Errors
+    /// [`JournalError::Busy`]; [`JournalError::NoBackup`] where there is nothing to copy; the disk.
+    fn backup(&self, last_seq: u64, taken_at: Timestamp) -> Result<Backup, JournalError> {
+        let _ = (last_seq, taken_at);
+        Err(JournalError::NoBackup)
+    }
 }
 
 /// What opening a log found.
@@ -138,4 +149,38 @@ pub struct RecoveryReport {
     pub rebuilt: Option<String>,
     /// Whether the log is new.
     pub created: bool,
+    /// Why the epoch is what it is.
+    pub epoch: EpochStory,
+    /// Format of the directory as it was found; 0 where there is none.
+    pub format: u16,
+    /// Name of the live journal.
+    pub journal: String,
+    /// The journal whose good frames were copied, when they were.
+    pub rebuilt_from: Option<String>,
+    /// Snapshots that are damaged and left out, and why.
+    pub snapshots_left_out: Vec<String>,
+    /// The oldest record that is kept.
+    pub first_seq: u64,
+    /// Files of the archive.
+    pub archives: u64,
+    /// People in the vault.
+    pub people: u64,
+    /// What the directory was restored to, at the first start after a restore.
+    pub restored: Option<String>,
+}
+
+/// Why a log has the epoch it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EpochStory {
+    /// As before: all that was ever told is there.
+    #[default]
+    Kept,
+    /// A new log.
+    Created,
+    /// A new one: the log ends below the tip.
+    EndsBelowTip,
+    /// A new one: the tip is missing, unreadable or another log's, so history may have shrunk.
+    TipLost,
+    /// A new one, by a restore.
+    Restored,
 }

@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: threads that drive commits, clocks, actors. The journal is a step function.
 
+pub mod backup;
 mod check;
 mod error;
 mod faulty;
@@ -26,7 +27,9 @@ mod vault;
 pub use check::{CheckReport, check};
 pub use error::JournalError;
 pub use faulty::{Fault, FaultPlan, FaultyJournal};
-pub use journal::{CommitStats, Journal, Maintenance, Page, Reader, Recovery, RecoveryReport};
+pub use journal::{
+    CommitStats, EpochStory, Journal, Maintenance, Page, Reader, Recovery, RecoveryReport,
+};
 pub use memory::{MemoryJournal, MemoryStore};
 pub use record::{By, Claim, ClaimKey, Event, Record, Role};
 pub use sled_journal::{Options, SledJournal, silence_guarded_panics};

@@ -4,11 +4,18 @@
 //! everything else to standard error; an error names the thing, the value and the remedy.
 //! Deliberately absent: commands' own work; each lives in its module.
 
+mod backup;
+mod restore;
+mod transfer;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use backup::{BackupFailed, BackupOptions};
+pub use restore::{RestoreFailed, RestoreOptions};
 
 use crate::config::{self, Config, ConfigError, Flags};
 use crate::logging::{self, LoggingError};
@@ -40,6 +47,10 @@ enum Command {
     },
     /// Verify a data directory without starting; exit 1 when something is wrong
     Check(Common),
+    /// Take a backup from a running server, or of a directory that nobody serves
+    Backup(BackupOptions),
+    /// Make a new data directory out of a backup, as of its end, a sequence or an instant
+    Restore(RestoreOptions),
 }
 
 /// Flags that most commands have.
@@ -92,6 +103,10 @@ enum CommandFailed {
     Replay(#[from] crate::replay::Error),
     #[error("cannot check the data directory: {0}")]
     Check(#[from] lotkeeper_storage::JournalError),
+    #[error("{0}")]
+    Backup(#[from] BackupFailed),
+    #[error("{0}")]
+    Restore(#[from] RestoreFailed),
     #[error("cannot write to standard output: {0}")]
     Output(std::io::Error),
     #[error("cannot start the runtime: {0}")]
@@ -101,12 +116,18 @@ enum CommandFailed {
 impl CommandFailed {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Logging(_) | Self::Token(_) => ExitCode::from(2),
+            Self::Config(_)
+            | Self::Logging(_)
+            | Self::Token(_)
+            | Self::Backup(BackupFailed::NoToken) => ExitCode::from(2),
             Self::Serve(error) => serve::exit_code(error),
             Self::Demo(error) => error.exit_code(),
-            Self::Replay(_) | Self::Check(_) | Self::Output(_) | Self::Runtime(_) => {
-                ExitCode::FAILURE
-            }
+            Self::Replay(_)
+            | Self::Check(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
+            | Self::Output(_)
+            | Self::Runtime(_) => ExitCode::FAILURE,
         }
     }
 }
@@ -144,6 +165,18 @@ fn run(command: Command) -> Result<ExitCode, CommandFailed> {
         }
         Command::Token { args, common } => print(&token::mint(&common.load()?, &args)?)?,
         Command::Check(common) => return check(&common.load()?),
+        Command::Backup(options) => {
+            logging::start(&Config::default().log)?;
+            let done = block_on(backup::run(options))??;
+            match done.goes_to_stderr() {
+                true => eprintln!("{done}"),
+                false => print(&done)?,
+            }
+        }
+        Command::Restore(options) => {
+            logging::start(&Config::default().log)?;
+            print(&restore::run(options)?)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::Serialize;
@@ -16,6 +17,8 @@ use super::{Endpoint, Error, Problem};
 
 /// A lot of 10,000 slots is made durable within a commit; a minute is far beyond that.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// A download may take its time; each piece of it may not.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(30 * 86_400);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An HTTP client of one server with one token. Cloning shares the connections.
@@ -75,6 +78,23 @@ impl Client {
         self.request(Method::PATCH, path, Some(body)).await
     }
 
+    /// `GET` of an absolute path whose answer is long: read piece by piece, for as long as it comes.
+    pub async fn download(&self, path: &str) -> Result<Download, Error> {
+        let address = self.endpoint.http(path);
+        let action = format!("{} {address}", Method::GET);
+        let request = self.http.get(&address).timeout(DOWNLOAD_TIMEOUT);
+        let answered = tokio::time::timeout(REQUEST_TIMEOUT, request.send()).await;
+        let response = answered
+            .map_err(|_| silent(&action))?
+            .map_err(|error| Error::from_reqwest(&action, &error))?;
+        let status = response.status().as_u16();
+        if status >= 400 {
+            let answer = response.bytes().await.unwrap_or_default();
+            return Err(Error::Refused { action, problem: Problem::from_body(status, &answer) });
+        }
+        Ok(Download { action, response })
+    }
+
     async fn request<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -97,6 +117,26 @@ impl Client {
         serde_json::from_slice(&answer)
             .map_err(|error| Error::Answer { action, reason: error.to_string() })
     }
+}
+
+/// A long answer.
+pub struct Download {
+    action: String,
+    response: reqwest::Response,
+}
+
+impl Download {
+    /// What came next; nothing at the end. A server that is silent for a minute is given up.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
+        let piece = tokio::time::timeout(REQUEST_TIMEOUT, self.response.chunk()).await;
+        let piece = piece.map_err(|_| silent(&self.action))?;
+        piece.map_err(|error| Error::from_reqwest(&self.action, &error))
+    }
+}
+
+fn silent(action: &str) -> Error {
+    let reason = format!("nothing came for {} s", REQUEST_TIMEOUT.as_secs());
+    Error::Unreachable { action: action.to_owned(), reason }
 }
 
 /// The header value of a token, marked so that no debug output prints it.

@@ -152,6 +152,11 @@ fn server(raw: &RawServer, origins: &Origins) -> Result<Server, ConfigError> {
             (1, 1_000_000),
         )?,
         shutdown: origins.seconds("server.shutdown_seconds", raw.shutdown_seconds, (0, 600))?,
+        backup_bytes_per_second: origins.number(
+            "server.backup_bytes_per_second",
+            raw.backup_bytes_per_second,
+            (MIB, MANY),
+        )?,
     })
 }
 
@@ -276,6 +281,7 @@ fn auth(raw: RawAuth, origins: &Origins) -> Result<Auth, ConfigError> {
             raw.token_ttl_seconds,
             (1, 10 * YEAR),
         )?,
+        backup_tenant: raw.backup_tenant,
     })
 }
 

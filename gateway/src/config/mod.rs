@@ -69,6 +69,8 @@ pub struct Server {
     pub accept_per_second: u32,
     /// Time to finish at the end.
     pub shutdown: Duration,
+    /// How fast a backup is read.
+    pub backup_bytes_per_second: u64,
 }
 
 /// The journal.
@@ -146,6 +148,8 @@ pub struct Auth {
     pub keys: Vec<String>,
     /// Lifetime of tokens minted without one.
     pub token_ttl_seconds: u64,
+    /// Whose admins may take backups, which hold every tenant's data; empty: nobody's.
+    pub backup_tenant: String,
 }
 
 /// What new lots get.
@@ -191,6 +195,7 @@ impl std::fmt::Debug for Auth {
             .field("key_file", &self.key_file)
             .field("keys", &self.keys.len())
             .field("token_ttl_seconds", &self.token_ttl_seconds)
+            .field("backup_tenant", &self.backup_tenant)
             .finish()
     }
 }
@@ -206,6 +211,7 @@ impl Default for Server {
             connections_max: 20_000,
             accept_per_second: 2_000,
             shutdown: Duration::from_secs(10),
+            backup_bytes_per_second: 16 * MIB,
         }
     }
 }
@@ -259,7 +265,13 @@ impl Default for Ingest {
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { key: None, key_file: None, keys: Vec::new(), token_ttl_seconds: 3_600 }
+        Self {
+            key: None,
+            key_file: None,
+            keys: Vec::new(),
+            token_ttl_seconds: 3_600,
+            backup_tenant: "default".to_owned(),
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) struct RawServer {
     pub connections_max: i64,
     pub accept_per_second: i64,
     pub shutdown_seconds: i64,
+    pub backup_bytes_per_second: i64,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +82,7 @@ pub(super) struct RawAuth {
     pub key_file: String,
     pub keys: Vec<String>,
     pub token_ttl_seconds: i64,
+    pub backup_tenant: String,
 }
 
 #[derive(Deserialize)]

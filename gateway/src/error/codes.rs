@@ -29,7 +29,7 @@ codes! {
     405: method_not_allowed;
     406: not_acceptable;
     409: slot_taken no_slot_free slot_out_of_service hold_expired reservation_ended lot_code_taken
-         id_taken request_in_progress too_many_reservations;
+         id_taken request_in_progress too_many_reservations backup_in_progress;
     410: events_pruned;
     412: version_mismatch;
     413: body_too_large;

@@ -7,6 +7,7 @@
 
 pub(crate) mod answer;
 mod availability;
+mod backup;
 mod body;
 mod counts;
 mod event_scan;
@@ -53,6 +54,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(reservations::confirm))
         .routes(routes!(reservations::cancel))
         .routes(routes!(events::list))
+        .routes(routes!(backup::take))
         .routes(routes!(probes::livez))
         .routes(routes!(probes::readyz))
         .routes(routes!(probes::metrics))

@@ -42,6 +42,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         (name = "occupancy", description = "What sensors and gates say."),
         (name = "reservations", description = "What is promised."),
         (name = "events", description = "What happened."),
+        (name = "backup", description = "Everything, to be kept elsewhere."),
         (name = "probes", description = "How the process is."),
     ),
 )]

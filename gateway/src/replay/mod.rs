@@ -44,6 +44,7 @@ pub use item::{Fault, Item, LocalTime, Name, Notes, Row};
 pub use options::{Format, Options, Speed};
 pub use parser::{Context, Rows};
 pub use plan::{City, Kind, LotPlan, Plan, Position, SlotPlan};
+pub(crate) use progress::bar;
 pub use summary::Summary;
 
 use crate::client::Client;

@@ -77,7 +77,8 @@ impl Progress {
     }
 }
 
-fn bar(bytes_total: u64) -> ProgressBar {
+/// A bar for bytes.
+pub(crate) fn bar(bytes_total: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{wide_bar} {percent:>3} %  {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(bytes_total).with_style(style)

@@ -4,6 +4,7 @@
 //! [`MemoryStore`] is that disk: it survives the journal, and [`MemoryStore::power_cut`] drops what was
 //! not synced. A store opened again fences the journal that had it before.
 
+mod backup;
 mod disk;
 mod shared;
 
@@ -19,7 +20,9 @@ use shared::{MemoryReader, MemoryVault, Stored};
 use crate::error::JournalError;
 use crate::format::{Encoder, Tip, encode_snapshot};
 use crate::index::note_commit;
-use crate::journal::{CommitStats, Journal, Maintenance, Reader, Recovery, RecoveryReport};
+use crate::journal::{
+    CommitStats, EpochStory, Journal, Maintenance, Reader, Recovery, RecoveryReport,
+};
 use crate::paging::Commits;
 use crate::record::Record;
 use crate::scan::{Continuation, continuation, scan};
@@ -58,10 +61,17 @@ impl MemoryJournal {
         }
         let created = disk.epoch.is_none();
         let tip = disk.epoch.map(|_| disk.tip);
-        let (epoch, ends_below_tip) =
+        let (epoch, ends_below_tip, story) =
             match continuation(disk.epoch.unwrap_or_default(), found.last_seq, tip) {
-                Continuation::SameEpoch => (disk.tip.epoch, None),
-                Continuation::NewEpoch { ends_below } => (disk.random(), ends_below),
+                Continuation::SameEpoch => (disk.tip.epoch, None, EpochStory::Kept),
+                Continuation::NewEpoch { ends_below } => {
+                    let story = match (created, ends_below) {
+                        (true, _) => EpochStory::Created,
+                        (false, Some(_)) => EpochStory::EndsBelowTip,
+                        (false, None) => EpochStory::TipLost,
+                    };
+                    (disk.random(), ends_below, story)
+                }
             };
         disk.epoch = Some(epoch);
         disk.tip = Tip { epoch, seq: found.last_seq };
@@ -70,14 +80,18 @@ impl MemoryJournal {
         let tail_start = found.tail_start(&starts, PLACE).expect(why);
         let snapshots = starts.iter().map(|head| disk.snapshot(head).expect(why)).collect();
         let opening = disk.openings;
+        let people = disk.people.len() as u64;
         drop(disk);
         let stored = Stored(Arc::clone(&store.0));
         let tail = Commits::new(&stored, tail_start, found.last_seq).expect(why);
         let report = RecoveryReport {
             discarded_frames: found.discarded.len() as u64,
             ends_below_tip,
-            rebuilt: None,
             created,
+            epoch: story,
+            first_seq,
+            people,
+            ..RecoveryReport::default()
         };
         let recovery = Recovery {
             epoch,

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use lotkeeper_engine::ids::{LotKey, Pseudonym};
+use lotkeeper_engine::time::Timestamp;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::PLACE;
 use super::disk::{Clear, Disk, VaultChange};
+use super::{PLACE, backup};
+use crate::backup::Backup;
 use crate::error::JournalError;
 use crate::format::FrameKey;
 use crate::journal::{Page, Reader};
@@ -79,6 +81,10 @@ impl Reader for MemoryReader {
         }
         Ok(Page { records, first_seq })
     }
+
+    fn backup(&self, last_seq: u64, taken_at: Timestamp) -> Result<Backup, JournalError> {
+        backup::begin(&self.0.lock(), last_seq, taken_at)
+    }
 }
 
 pub(super) struct MemoryVault(pub(super) Arc<Mutex<Disk>>);
@@ -95,7 +101,10 @@ impl Vault for MemoryVault {
         if let Some(pseudonym) = disk.pseudonyms.get(&clear) {
             return Ok(*pseudonym);
         }
-        let pseudonym = Pseudonym(Uuid::from_u64_pair(disk.random(), disk.random()));
+        let random = Uuid::from_u64_pair(disk.random(), disk.random());
+        // Of version 4, as where people once lay by random pseudonyms: version 8 says a place on the disk.
+        let pseudonym =
+            Pseudonym(uuid::Builder::from_random_bytes(random.into_bytes()).into_uuid());
         disk.insert_person(pseudonym, clear);
         disk.unsynced_people.push(VaultChange::Made(pseudonym));
         Ok(pseudonym)

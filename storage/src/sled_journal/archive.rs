@@ -130,6 +130,18 @@ impl Archive {
         Ok(contents)
     }
 
+    /// Bytes of the file.
+    pub(crate) fn bytes(&self) -> Result<u64, JournalError> {
+        let metadata = fs::metadata(&self.path);
+        let wrong = |error: std::io::Error| JournalError::disk("measure", &self.path, &error);
+        metadata.map(|metadata| metadata.len()).map_err(wrong)
+    }
+
+    /// All its frames, without looking up where anything lies.
+    pub(crate) fn all_frames(&self) -> Result<Frames, JournalError> {
+        Ok(Box::new(self.rows(0)?))
+    }
+
     fn rows(&self, offset: u64) -> Result<Rows, JournalError> {
         let wrong = |error: std::io::Error| JournalError::disk("read", &self.path, &error);
         let mut file = File::open(&self.path).map_err(wrong)?;
@@ -205,17 +217,65 @@ pub(crate) fn export(
     last_seq: u64,
     frames: impl Iterator<Item = Result<(FrameKey, IVec), JournalError>>,
 ) -> Result<Archive, JournalError> {
-    let archive = Archive::new(dir, first_seq, last_seq);
-    let temporary = archive.path.with_extension("tmp");
-    let wrong = |error: std::io::Error| JournalError::disk("write", &temporary, &error);
-    let mut file = BufWriter::with_capacity(256 * 1024, File::create(&temporary).map_err(wrong)?);
+    let mut writer = ArchiveWriter::create(dir, first_seq)?;
     for frame in frames {
         let (_, bytes) = frame?;
-        file.write_all(&bytes).map_err(wrong)?;
+        writer.push(&bytes)?;
     }
-    let file = file.into_inner().map_err(|error| wrong(error.into_error()))?;
-    file.sync_all().map_err(wrong)?;
-    fs::rename(&temporary, &archive.path).map_err(wrong)?;
-    files::sync_dir(dir)?;
-    Ok(archive)
+    writer.ends_with(last_seq);
+    writer.finish()
+}
+
+/// A file of the archive that is being written; it has its name when it is complete.
+pub(crate) struct ArchiveWriter {
+    dir: PathBuf,
+    temporary: PathBuf,
+    file: BufWriter<File>,
+    first_seq: u64,
+    last_seq: u64,
+    bytes: u64,
+}
+
+impl ArchiveWriter {
+    pub(crate) fn create(dir: &Path, first_seq: u64) -> Result<Self, JournalError> {
+        let temporary = dir.join(format!("{first_seq:020}.tmp"));
+        let file = File::create(&temporary)
+            .map_err(|error| JournalError::disk("write", &temporary, &error))?;
+        let file = BufWriter::with_capacity(256 * 1024, file);
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            temporary,
+            file,
+            first_seq,
+            last_seq: first_seq,
+            bytes: 0,
+        })
+    }
+
+    /// Appends a frame.
+    pub(crate) fn push(&mut self, frame: &[u8]) -> Result<(), JournalError> {
+        self.bytes += frame.len() as u64;
+        let written = self.file.write_all(frame);
+        written.map_err(|error| JournalError::disk("write", &self.temporary, &error))
+    }
+
+    /// Says which record is the last so far.
+    pub(crate) fn ends_with(&mut self, last_seq: u64) {
+        self.last_seq = last_seq;
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Gets it onto the disk and gives it its name.
+    pub(crate) fn finish(self) -> Result<Archive, JournalError> {
+        let archive = Archive::new(&self.dir, self.first_seq, self.last_seq);
+        let wrong = |error: std::io::Error| JournalError::disk("write", &self.temporary, &error);
+        let file = self.file.into_inner().map_err(|error| wrong(error.into_error()))?;
+        file.sync_all().map_err(wrong)?;
+        fs::rename(&self.temporary, &archive.path).map_err(wrong)?;
+        files::sync_dir(&self.dir)?;
+        Ok(archive)
+    }
 }

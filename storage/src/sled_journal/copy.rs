@@ -17,7 +17,7 @@ use crate::format::FrameKey;
 pub(super) type GoOn<'a> = dyn Fn() -> Result<(), JournalError> + 'a;
 
 /// Opens a directory that was not there.
-pub(super) fn create(dir: &Path, cache_bytes: u64) -> Result<Live, JournalError> {
+pub(crate) fn create(dir: &Path, cache_bytes: u64) -> Result<Live, JournalError> {
     if dir.exists() {
         fs::remove_dir_all(dir).map_err(|error| JournalError::disk("remove", dir, &error))?;
     }

@@ -157,6 +157,14 @@ impl Live {
         Ok(Cost { flush_micros, sync_micros: micros_since(start) })
     }
 
+    /// The format it was found in; that of this release when it is new.
+    pub(crate) fn found_format(&self) -> Result<u16, JournalError> {
+        let format = self.meta.get(FORMAT_KEY);
+        let format = format.map_err(|error| sled_error("read", &self.dir, &error))?;
+        let format = format.and_then(|format| format.as_ref().try_into().ok());
+        Ok(format.map_or(DIRECTORY_FORMAT, u16::from_le_bytes))
+    }
+
     /// What the directory says of its log; nothing when it is new.
     pub(crate) fn meta(&self) -> Result<Option<Meta>, JournalError> {
         let get = |key| self.meta.get(key).map_err(|error| sled_error("read", &self.dir, &error));

@@ -5,10 +5,13 @@
 //! is not dropped, because its drop would flush again.
 
 mod archive;
+mod backup;
 mod copy;
 mod guard;
+mod keeping;
 pub(crate) mod layout;
 mod live;
+mod marks;
 mod open;
 mod options;
 pub(crate) mod people;
@@ -18,7 +21,7 @@ mod shared;
 mod snapshots;
 mod vault;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -26,6 +29,10 @@ use lotkeeper_engine::ids::LotKey;
 use lotkeeper_engine::time::Timestamp;
 use parking_lot::RwLock;
 
+pub(crate) use archive::ArchiveWriter;
+pub(crate) use backup::{bytes_about, source_of};
+pub(crate) use copy::create as create_live;
+pub(crate) use guard::caught;
 pub use guard::silence_guarded_panics;
 pub(crate) use layout::{Layout, LiveDir};
 pub(crate) use live::{Live, Meta};
@@ -63,6 +70,8 @@ pub struct SledJournal {
     snapshot_buffer: Vec<u8>,
     /// Sequences of the two newest snapshots of each lot: the older bounds what may be pruned.
     generations: BTreeMap<LotKey, (u64, u64)>,
+    /// Lots that got a snapshot while a backup kept their older ones.
+    surplus: BTreeSet<LotKey>,
     stats: CommitStats,
     written_tip: Tip,
     rotation: Option<Rotation>,
@@ -104,6 +113,7 @@ impl SledJournal {
                 index: opened.scan.index,
             }),
             people: opened.people,
+            keeping: Arc::default(),
             poison: OnceLock::new(),
             _lock: lock,
         });
@@ -114,6 +124,7 @@ impl SledJournal {
             .filter_map(|(lot, heads)| Some((*lot, (older_of(heads)?, heads.last()?.seq))));
         let journal = Self {
             generations: generations.collect(),
+            surplus: BTreeSet::new(),
             live: opened.live,
             shared,
             meta: opened.meta,
@@ -174,7 +185,13 @@ impl SledJournal {
         let free = rustix::fs::statvfs(dir).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
         self.maintenance.free_bytes = free.ok();
         self.maintenance.journal_bytes = self.live.bytes()?;
-        self.prune();
+        let shared = Arc::clone(&self.shared);
+        if let Some(_nobody_reads) = shared.keeping.unless_held() {
+            for lot in std::mem::take(&mut self.surplus) {
+                self.live.remove_old_generations(lot)?;
+            }
+            self.prune();
+        }
         Ok(())
     }
 
@@ -183,11 +200,17 @@ impl SledJournal {
         if self.rotation.is_some() || self.maintenance.journal_bytes <= self.rotate_above_bytes {
             return;
         }
+        if !self.shared.keeping.begin_rotation() {
+            return;
+        }
         let plan = Plan { first: self.meta.first_seq, cut: self.cut(), last: self.last_seq };
         tracing::info!(?plan, bytes = self.maintenance.journal_bytes, "rotation begins");
         match Rotation::start(&self.shared, plan) {
             Ok(rotation) => self.rotation = Some(rotation),
-            Err(error) => self.postpone_rotation(&error),
+            Err(error) => {
+                self.shared.keeping.end_rotation();
+                self.postpone_rotation(&error);
+            }
         }
     }
 
@@ -213,6 +236,7 @@ impl SledJournal {
             return Ok(false);
         };
         let moved = rotation.result().and_then(|prepared| self.swap(prepared));
+        self.shared.keeping.end_rotation();
         match moved {
             Ok(()) => Ok(true),
             Err(error) => match self.shared.check_poison() {
@@ -282,6 +306,13 @@ impl Journal for SledJournal {
         self.shared.check_poison()?;
         self.live
             .save_snapshot(snapshot, &mut self.snapshot_buffer)
+            .and_then(|()| match self.shared.keeping.unless_held() {
+                Some(_nobody_reads) => self.live.remove_old_generations(snapshot.lot),
+                None => {
+                    self.surplus.insert(snapshot.lot);
+                    Ok(())
+                }
+            })
             .map_err(|error| self.shared.poison(error))?;
         let newest = (snapshot.seq, snapshot.seq);
         let generations = self.generations.entry(snapshot.lot).or_insert(newest);

@@ -15,7 +15,7 @@ use super::snapshots::Broken;
 use crate::error::JournalError;
 use crate::files;
 use crate::format::{SnapshotHead, Tip};
-use crate::journal::RecoveryReport;
+use crate::journal::{EpochStory, RecoveryReport};
 use crate::paging::Part;
 use crate::scan::{Continuation, Heads, Scan, continuation, scan};
 use crate::snapshot::LotSnapshot;
@@ -73,18 +73,20 @@ pub(super) struct Opened {
 
 /// Recovers a directory that this process has taken.
 pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, JournalError> {
+    layout.refuse_unfinished()?;
     let LiveDir { dir, being_made } = layout.live_dir()?;
     layout.remove_leftovers(&dir)?;
     let (tip, failure) = (layout.tip()?, layout.failure()?);
     let inventory = Inventory::open(&dir, options)?;
     refuse_lost_log(&inventory, tip)?;
     let Inventory { mut live, meta, heads, scan, blobs, broken } = inventory;
+    let mut left_out = Vec::new();
     for one in broken {
         if one.unfinished {
             tracing::info!(reason = %one, "removing what is there of a snapshot");
             live.remove_generation(one.lot, one.seq)?;
         } else {
-            tracing::warn!(reason = %one, "a snapshot is left out");
+            left_out.push(one.to_string());
         }
     }
     let people = {
@@ -94,14 +96,22 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
     for key in &scan.discarded {
         live.remove(&live.frames, key.to_bytes())?;
     }
-    let report = RecoveryReport {
+    let mut report = RecoveryReport {
         discarded_frames: scan.discarded.len() as u64,
-        ends_below_tip: None,
         rebuilt: rebuild_reason(failure.as_deref(), blobs),
         created: meta.is_none(),
+        format: live.found_format()?,
+        snapshots_left_out: left_out,
+        people: people.count(),
+        restored: layout.restored()?,
+        ..RecoveryReport::default()
     };
-    let (meta, ends_below_tip) = settle_epoch(meta, scan.last_seq, tip)?;
+    let (meta, story) = settle_epoch(meta, scan.last_seq, tip)?;
+    let restored = story == EpochStory::Kept && report.restored.is_some();
+    report.epoch = if restored { EpochStory::Restored } else { story };
+    report.ends_below_tip = tip.filter(|_| story == EpochStory::EndsBelowTip).map(|tip| tip.seq);
     if report.rebuilt.is_some() {
+        report.rebuilt_from = Some(files::name_of(&live.dir).to_owned());
         live = rebuild(layout, options, &live, &meta, scan.last_seq)?;
     } else {
         // What a killed process had written and not synced counts from now on: so it is synced now.
@@ -118,13 +128,20 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
     if failure.is_some() {
         layout.clear_failure()?;
     }
+    if report.restored.is_some() {
+        layout.clear_restored()?;
+    }
     let starts = scan.starts(&heads);
     let tail_start = scan.tail_start(&starts, &live.place())?;
+    let archives = joined_archives(layout, &meta, scan.last_seq)?;
+    report.journal = files::name_of(&live.dir).to_owned();
+    report.first_seq = archives.first().map_or(meta.first_seq, |archive| archive.first_seq);
+    report.archives = archives.len() as u64;
     Ok(Opened {
         snapshots: load(&live, &starts)?,
-        archives: joined_archives(layout, &meta, scan.last_seq)?,
+        archives,
         people,
-        report: RecoveryReport { ends_below_tip, ..report },
+        report,
         live,
         meta,
         heads,
@@ -158,24 +175,21 @@ fn settle_epoch(
     meta: Option<Meta>,
     last_seq: u64,
     tip: Option<Tip>,
-) -> Result<(Meta, Option<u64>), JournalError> {
+) -> Result<(Meta, EpochStory), JournalError> {
     let mut meta = meta.unwrap_or(Meta { first_seq: 1, epochs: Vec::new() });
-    let verdict = match meta.epoch() {
-        Some(epoch) => continuation(epoch, last_seq, tip),
-        None => Continuation::NewEpoch { ends_below: None },
+    let story = match meta.epoch().map(|epoch| continuation(epoch, last_seq, tip)) {
+        Some(Continuation::SameEpoch) => return Ok((meta, EpochStory::Kept)),
+        Some(Continuation::NewEpoch { ends_below: Some(_) }) => EpochStory::EndsBelowTip,
+        Some(Continuation::NewEpoch { ends_below: None }) => EpochStory::TipLost,
+        None => EpochStory::Created,
     };
-    match verdict {
-        Continuation::SameEpoch => Ok((meta, None)),
-        Continuation::NewEpoch { ends_below } => {
-            let epoch = getrandom::u64().map_err(|error| {
-                JournalError::disk("draw an epoch for", Path::new("the journal"), &error)
-            })?;
-            // Epochs of records that are lost, or that never came, say nothing.
-            meta.epochs.retain(|(first_seq, _)| *first_seq <= last_seq);
-            meta.epochs.push((last_seq + 1, epoch));
-            Ok((meta, ends_below))
-        }
-    }
+    let epoch = getrandom::u64().map_err(|error| {
+        JournalError::disk("draw an epoch for", Path::new("the journal"), &error)
+    })?;
+    // Epochs of records that are lost, or that never came, say nothing.
+    meta.epochs.retain(|(first_seq, _)| *first_seq <= last_seq);
+    meta.epochs.push((last_seq + 1, epoch));
+    Ok((meta, story))
 }
 
 /// The kernel may show bytes that a failed sync never got onto the disk: they are written once more, in a

@@ -21,6 +21,7 @@ use uuid::{Builder, Uuid};
 use super::live::Live;
 use crate::error::JournalError;
 use crate::format::CHUNK_BYTES_MAX;
+use crate::vault::PersonKind;
 
 /// Clear texts kept in memory: about 100 bytes each.
 const CLEAR_TEXTS_CACHED_MAX: usize = 50_000;
@@ -193,6 +194,11 @@ impl People {
         Ok(people)
     }
 
+    /// How many are known.
+    pub(crate) fn count(&self) -> u64 {
+        self.known.len() as u64
+    }
+
     pub(super) fn name(&self, person: &Person) -> Name {
         self.name_of(&person.tenant, person.kind, &person.clear)
     }
@@ -268,11 +274,57 @@ pub(crate) fn read_all(
 }
 
 pub(super) fn decode_old(live: &Live, value: &[u8]) -> Result<Person, JournalError> {
+    decode_old_from(|| live.place(), value)
+}
+
+fn decode_old_from(place: impl Fn() -> String, value: &[u8]) -> Result<Person, JournalError> {
     let config = bincode::config::standard().with_limit::<65_536>();
     let decoded = bincode::decode_from_slice(value, config);
-    let (person, _) =
-        decoded.map_err(|error| JournalError::damaged(live.place(), error.to_string()))?;
+    let (person, _) = decoded.map_err(|error| JournalError::damaged(place(), error.to_string()))?;
     Ok(person)
+}
+
+/// Counts the people of a value that lies in a backup.
+pub(crate) fn count(value: &[u8]) -> Result<u64, JournalError> {
+    let mut people = 0;
+    for read in read_all(value) {
+        read.map_err(|error| {
+            JournalError::damaged("a value of people".to_owned(), format!("a person: {error}"))
+        })?;
+        people += 1;
+    }
+    Ok(people)
+}
+
+/// The same for a value of format 1.
+pub(crate) fn count_old(value: &[u8]) -> Result<u64, JournalError> {
+    decode_old_from(|| "a value of people".to_owned(), value).map(|_| 1)
+}
+
+/// Whether a key of the old tree leads to a person, and not from a hash.
+pub(super) fn is_person_of_format_1(key: &[u8]) -> bool {
+    key.first() == Some(&OLD_BY_PSEUDONYM)
+}
+
+/// The value of a person behind a random pseudonym, with its key, as format 1 had them.
+pub(crate) fn old_entry(
+    pseudonym: Uuid,
+    tenant: &str,
+    kind: PersonKind,
+    clear: &str,
+) -> Result<(Vec<u8>, Vec<u8>), JournalError> {
+    let (tenant, clear) = (tenant.to_owned(), clear.to_owned());
+    let mut value = Vec::new();
+    append(&mut value, &Person { tenant, kind: kind_number(kind), clear })?;
+    Ok((old_key(pseudonym).to_vec(), value))
+}
+
+/// A kind as it is on the disk.
+pub(super) fn kind_number(kind: PersonKind) -> u8 {
+    match kind {
+        PersonKind::Subject => 0,
+        PersonKind::Vehicle => 1,
+    }
 }
 
 pub(super) fn old_key(pseudonym: Uuid) -> [u8; 17] {
@@ -307,7 +359,7 @@ pub(crate) fn census(live: &Live) -> Result<(u64, u64), JournalError> {
     }
     for key in live.old_vault.iter().keys() {
         let key = key.map_err(|error| live.error("read", &error))?;
-        people += u64::from(key.first() == Some(&OLD_BY_PSEUDONYM));
+        people += u64::from(is_person_of_format_1(&key));
     }
     Ok((people, misplaced))
 }

@@ -4,11 +4,14 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use lotkeeper_engine::ids::LotKey;
+use lotkeeper_engine::time::Timestamp;
 
 use super::archive::Archive;
+use super::backup;
 use super::guard::caught;
 use super::live::Live;
 use super::shared::Shared;
+use crate::backup::Backup;
 use crate::error::JournalError;
 use crate::journal::{Page, Reader};
 use crate::paging::{LotPage, read_after, read_lot};
@@ -135,5 +138,10 @@ impl Reader for SledReader {
         limit: usize,
     ) -> Result<Page, JournalError> {
         self.guarded(|| self.read_lot(lot, after_lot_seq.saturating_add(1), limit))
+    }
+
+    fn backup(&self, last_seq: u64, taken_at: Timestamp) -> Result<Backup, JournalError> {
+        let place = self.0.layout.dir().display().to_string();
+        caught(&place, AssertUnwindSafe(|| backup::begin(&self.0, last_seq, taken_at)))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::RwLock;
 
 use super::archive::Archive;
+use super::keeping::Keeping;
 use super::layout::Layout;
 use super::live::Live;
 use super::options::Options;
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) live: RwLock<Arc<Live>>,
     pub(crate) log: RwLock<Log>,
     pub(crate) people: People,
+    /// What a backup keeps in place while it is read.
+    pub(crate) keeping: Arc<Keeping>,
     pub(crate) poison: OnceLock<String>,
     pub(crate) _lock: File,
 }

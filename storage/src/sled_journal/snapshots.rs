@@ -30,8 +30,7 @@ impl std::fmt::Display for Broken {
 }
 
 impl Live {
-    /// Writes a generation and removes those before the one before it. sled's log keeps the order, so a
-    /// crash leaves too many generations and never too few.
+    /// Writes a generation.
     pub(crate) fn save_snapshot(
         &self,
         snapshot: &LotSnapshot,
@@ -43,6 +42,12 @@ impl Live {
         for (chunk, value) in (0..).zip(split_chunks(buffer)) {
             self.put(&self.snapshots, SnapshotKey { lot, seq, chunk }.to_bytes(), value)?;
         }
+        Ok(())
+    }
+
+    /// Removes the generations before the one before the newest. sled's log keeps the order, so a crash
+    /// leaves too many generations and never too few.
+    pub(crate) fn remove_old_generations(&self, lot: LotKey) -> Result<(), JournalError> {
         let generations = self.generations(Some(lot))?;
         for (lot, old) in generations.iter().rev().skip(GENERATIONS) {
             self.remove_generation(*lot, *old)?;
@@ -51,7 +56,10 @@ impl Live {
     }
 
     /// Lots and sequences of all generations, whole or not, in order.
-    fn generations(&self, of: Option<LotKey>) -> Result<Vec<(LotKey, u64)>, JournalError> {
+    pub(crate) fn generations(
+        &self,
+        of: Option<LotKey>,
+    ) -> Result<Vec<(LotKey, u64)>, JournalError> {
         let mut found = Vec::new();
         let first = SnapshotKey { lot: of.unwrap_or(LotKey(0)), seq: 0, chunk: 0 };
         let mut next = Some(first);
@@ -77,7 +85,7 @@ impl Live {
     }
 
     /// The bytes of one generation as they were encoded, if they are all there.
-    fn generation(
+    pub(crate) fn generation(
         &self,
         lot: LotKey,
         seq: u64,

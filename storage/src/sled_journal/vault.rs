@@ -10,7 +10,9 @@ use lotkeeper_engine::ids::Pseudonym;
 use uuid::Uuid;
 
 use super::live::Live;
-use super::people::{Person, append, chunk_at, decode, decode_old, old_key, serial_of};
+use super::people::{
+    Person, append, chunk_at, decode, decode_old, kind_number, old_key, serial_of,
+};
 use super::shared::Shared;
 use crate::error::JournalError;
 use crate::vault::{PersonKind, Vault};
@@ -18,13 +20,6 @@ use crate::vault::{PersonKind, Vault};
 /// People who wait for a commit at most. Requests that are refused make people and no commits: without a
 /// bound they would fill the memory.
 const WAITING_MAX: usize = 4_096;
-
-fn kind_number(kind: PersonKind) -> u8 {
-    match kind {
-        PersonKind::Subject => 0,
-        PersonKind::Vehicle => 1,
-    }
-}
 
 pub(super) struct SledVault(pub(super) Arc<Shared>);
 

@@ -116,6 +116,7 @@ contract!(
     the_epoch_stays_at_a_restart,
     people_are_found_and_erased,
     times_far_apart_survive,
+    a_backup_holds_everything_up_to_its_sequence,
 );
 
 /// A suite that cannot tell a journal that lies from one that keeps its word proves nothing.

@@ -2,8 +2,10 @@
 
 use lotkeeper_engine::ids::{LotKey, Pseudonym};
 use lotkeeper_engine::slot;
+use lotkeeper_storage::backup::{Site, Target};
 use lotkeeper_storage::{
-    Claim, ClaimKey, Event, Journal, JournalError, PersonKind, Record, Recovery,
+    Claim, ClaimKey, Event, Journal, JournalError, LotSnapshot, Options, PersonKind, Record,
+    Recovery, SledJournal,
 };
 
 use crate::common::{Author, START, uuid};
@@ -294,4 +296,31 @@ pub fn times_far_apart_survive(house: &mut dyn House) {
     journal.commit(&[record.clone(), second.clone()]).unwrap();
     drop(journal);
     assert_eq!(tail_of(house.open().1)[1], [record, second]);
+}
+
+/// What `backup` gives is the log up to its sequence with snapshots and people, whatever comes later.
+pub fn a_backup_holds_everything_up_to_its_sequence(house: &mut dyn House) {
+    let (mut journal, mut author) = begun(house);
+    let plate = journal.vault().intern("city", PersonKind::Vehicle, "DE B-LK 1").unwrap();
+    journal.commit(&author.changes(A, 700)).unwrap();
+    journal.save_snapshot(&author.snapshot(A)).unwrap();
+    let mut claimed = author.reserved(B, 1, 3);
+    claimed.claim = Some(Claim { key: ClaimKey(9), fingerprint: 7 });
+    journal.commit(&[claimed]).unwrap();
+    let (as_of, expected) = (author.clone(), all(&*journal));
+    let backup = journal.reader().backup(author.seq, START).unwrap();
+    journal.commit(&author.changes(A, 30)).unwrap();
+    let bytes: Vec<u8> = backup.map(Result::unwrap).collect::<Vec<_>>().concat();
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut open = || Ok(Box::new(std::io::Cursor::new(bytes.clone())) as Box<dyn std::io::Read>);
+    let site = Site::new(&data).unwrap();
+    let restored = site.restore(&mut open, "the backup", Target::Latest, &mut |_, _| {}).unwrap();
+    assert_eq!((restored.contents.snapshots, restored.contents.people), (1, 1));
+    let options = Options { data_dir: data, ..Options::default() };
+    let (journal, recovery) = SledJournal::open(options).unwrap();
+    // Lot A did not change between its snapshot and the end of the backup.
+    assert_eq!(recovery.snapshots, [LotSnapshot { seq: 702, ..as_of.snapshot(A) }]);
+    assert_eq!(all(&journal), expected);
+    assert_eq!(journal.vault().reveal(plate).unwrap().as_deref(), Some("DE B-LK 1"));
 }
