@@ -40,10 +40,49 @@ struct Parts {
     /// By kind, then direction; kept, because a look-up costs as much as a message.
     messages: [[Messages; 2]; 2],
     batches: IntCounterVec,
+    care: Care,
+}
+
+/// How the data are kept: starts and backups.
+struct Care {
     backups: IntCounterVec,
     backup_at: IntGauge,
     recovery_seconds: Gauge,
     recovery: [IntGauge; 5],
+}
+
+impl Care {
+    fn new(make: &Maker<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            backups: make.counters(
+                "lotkeeper_backups_total",
+                "Backups that were asked for, by outcome: taken or failed.",
+                &["outcome"],
+            )?,
+            backup_at: make.gauge(
+                "lotkeeper_backup_timestamp_seconds",
+                "Unix time of the last backup that was taken since the start; 0 before.",
+            )?,
+            recovery_seconds: make
+                .put(Gauge::new("lotkeeper_recovery_seconds", "Time until it served."))?,
+            recovery: [
+                make.gauge(
+                    "lotkeeper_recovery_replayed_records",
+                    "Records replayed at the start.",
+                )?,
+                make.gauge("lotkeeper_recovery_discarded_frames", "Frames dropped at the start.")?,
+                make.gauge(
+                    "lotkeeper_recovery_lost_records",
+                    "Durable once, missing since the start.",
+                )?,
+                make.gauge("lotkeeper_recovery_new_epoch", "1 when the start began a new epoch.")?,
+                make.gauge(
+                    "lotkeeper_recovery_rebuilt",
+                    "1 when the start copied the good frames.",
+                )?,
+            ],
+        })
+    }
 }
 
 /// What a start found and did, as figures.
@@ -148,7 +187,7 @@ impl Parts {
         }
         self.batches.with_label_values(&["ack"]);
         for outcome in ["taken", "failed"] {
-            self.backups.with_label_values(&[outcome]);
+            self.care.backups.with_label_values(&[outcome]);
         }
     }
 }
@@ -210,33 +249,7 @@ impl Metrics {
                 "Batches answered, by outcome: ack or the error's code.",
                 &["outcome"],
             )?,
-            backups: make.counters(
-                "lotkeeper_backups_total",
-                "Backups that were asked for, by outcome: taken or failed.",
-                &["outcome"],
-            )?,
-            backup_at: make.gauge(
-                "lotkeeper_backup_timestamp_seconds",
-                "Unix time of the last backup that was taken since the start; 0 before.",
-            )?,
-            recovery_seconds: make
-                .put(Gauge::new("lotkeeper_recovery_seconds", "Time until it served."))?,
-            recovery: [
-                make.gauge(
-                    "lotkeeper_recovery_replayed_records",
-                    "Records replayed at the start.",
-                )?,
-                make.gauge("lotkeeper_recovery_discarded_frames", "Frames dropped at the start.")?,
-                make.gauge(
-                    "lotkeeper_recovery_lost_records",
-                    "Durable once, missing since the start.",
-                )?,
-                make.gauge("lotkeeper_recovery_new_epoch", "1 when the start began a new epoch.")?,
-                make.gauge(
-                    "lotkeeper_recovery_rebuilt",
-                    "1 when the start copied the good frames.",
-                )?,
-            ],
+            care: Care::new(&make)?,
             registry,
         };
         parts.begin_at_zero();
@@ -342,10 +355,10 @@ impl Metrics {
 
     /// The engine has started.
     pub fn recovered(&self, start: &Recovered) {
-        self.0.recovery_seconds.set(start.seconds);
+        self.0.care.recovery_seconds.set(start.seconds);
         let flags = [start.new_epoch, start.rebuilt].map(u64::from);
         let counts = [start.replayed_records, start.discarded_frames, start.lost_records];
-        for (gauge, value) in self.0.recovery.iter().zip(counts.into_iter().chain(flags)) {
+        for (gauge, value) in self.0.care.recovery.iter().zip(counts.into_iter().chain(flags)) {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
     }
@@ -353,9 +366,9 @@ impl Metrics {
     /// A backup was handed out as a whole, or not.
     pub fn backup_ended(&self, taken: bool) {
         let outcome = if taken { "taken" } else { "failed" };
-        self.0.backups.with_label_values(&[outcome]).inc();
+        self.0.care.backups.with_label_values(&[outcome]).inc();
         if taken {
-            self.0.backup_at.set(jiff::Timestamp::now().as_second());
+            self.0.care.backup_at.set(jiff::Timestamp::now().as_second());
         }
     }
 
