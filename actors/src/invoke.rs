@@ -295,16 +295,17 @@ mod tests {
         let engine =
             Engine::start(Box::new(journal), recovery, clock, options, metrics).await.unwrap();
         let lot = engine.create_lot(spec(), None).await.unwrap().lot;
-        let mut restarts = engine.shared.restarts.subscribe();
+        let restarts = engine.shared.restarts.count();
         engine.kill(&lot, None);
         let patch = SlotPatch { size: Some(Size::Large), ..SlotPatch::default() };
         let change = Command::ChangeSlot { slot: SlotIndex(0), patch, expected_version: None };
         let answer = engine.command(&lot, change, None).unwrap();
         // The message died with its actor and let go of its permit, and somebody else has it now.
-        let taken = Arc::clone(&engine.shared.admission).acquire_owned();
+        let share = Arc::clone(&lot.0.share);
+        let taken = engine.shared.door.admit_again(&share, 1);
         let taken = tokio::time::timeout(DEADLINE, taken).await.unwrap().unwrap();
         let answer = tokio::spawn(answer);
-        restarts.changed().await.unwrap();
+        engine.shared.restarts.after(restarts).await;
         // Time enough for a second sending that asks for a permit like a first one to be refused.
         for _ in 0..1_000 {
             tokio::task::yield_now().await;

@@ -128,16 +128,17 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::{Context, Wake, Waker};
 
-    use lotkeeper_storage::ClaimKey;
-    use tokio::sync::Semaphore;
-
     use super::*;
     use crate::claims::{Begun, Claims};
+    use crate::door::{Door, Tenant};
+    use crate::options::Options;
+    use lotkeeper_storage::ClaimKey;
 
     /// Sends again at the very moment it hears that its message died.
     struct Hasty {
         claims: Arc<Claims>,
-        permits: Arc<Semaphore>,
+        door: Arc<Door>,
+        share: Arc<Tenant>,
         could: AtomicBool,
     }
 
@@ -146,19 +147,22 @@ mod tests {
     impl Wake for Hasty {
         fn wake(self: Arc<Self>) {
             let claims = self.claims.begin(Some(CLAIM), None);
-            let permit = self.permits.try_acquire();
+            let permit = self.door.admit(&self.share, 1);
             self.could.store(claims.is_ok() && permit.is_ok(), Ordering::SeqCst);
         }
     }
 
     #[test]
     fn a_message_that_died_is_out_of_the_way_before_its_sender_hears_of_it() {
-        let (claims, permits) = (Arc::new(Claims::default()), Arc::new(Semaphore::new(1)));
+        let options = Options { permits_records: 1, ..Options::default() };
+        let (claims, door) = (Arc::new(Claims::default()), Arc::new(Door::new(&options)));
+        let share = door.tenant("city");
         let Ok(Begun::New(ticket)) = claims.begin(Some(CLAIM), None) else { panic!("a new key") };
-        let permit = Some(Arc::clone(&permits).try_acquire_owned().unwrap());
+        let permit = door.admit(&share, 1).ok();
+        assert!(permit.is_some());
         let (answer, answered) = oneshot::channel();
         let port = CommandPort { ticket, permit, answer };
-        let hasty = Arc::new(Hasty { claims, permits, could: AtomicBool::new(false) });
+        let hasty = Arc::new(Hasty { claims, door, share, could: AtomicBool::new(false) });
         let waker = Waker::from(Arc::clone(&hasty));
         let mut answered = pin!(answered);
         assert!(answered.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
