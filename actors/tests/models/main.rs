@@ -37,6 +37,11 @@ mod watching;
 use lotkeeper_engine::time::Timestamp;
 use ring::{Change, ChangeKind};
 
+/// What the files under test know of the door: something that is held.
+mod door {
+    pub struct Permit;
+}
+
 /// What the files under test know of a lot.
 mod directory {
     use std::sync::Arc;
