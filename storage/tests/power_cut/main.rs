@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod disk;
+mod leaves;
 mod planted;
 mod trace;
 mod verify;
@@ -18,7 +19,8 @@ mod workload;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use disk::{Disk, Leaves};
+use disk::Disk;
+use leaves::Leaves;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use trace::{Call, Step, Trace};

@@ -8,7 +8,8 @@ use std::path::Path;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::disk::{Bytes, Disk, Leaves, Names};
+use crate::disk::Disk;
+use crate::leaves::{Bytes, Leaves, Names};
 use crate::workload::Truth;
 use crate::{broken, cut, last_said, life, scratch, seed, trace};
 
