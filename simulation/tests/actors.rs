@@ -8,7 +8,7 @@ const SEED: u64 = 20_261_121;
 #[test]
 fn a_run_of_the_actors_finds_nothing_and_reaches_everything() {
     println!("seed={SEED}");
-    let plan = Plan::new(SEED, 12_000, Tier::Actors);
+    let plan = Plan::new(SEED, 40_000, Tier::Actors);
     let summary = run(&plan, |_| {}).unwrap_or_else(|found| panic!("{found}"));
     for name in [
         "answer.again",

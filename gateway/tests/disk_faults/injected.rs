@@ -28,7 +28,9 @@ fn injected(inject: &[&str], path: Option<&Path>, directory: &Path) -> Option<Co
         }
     }
     // `-D`: the tracer is a grandchild, so that signals and exit codes are the server's.
-    command.args(["-D", "-f", "-qq", "-e", "trace=fdatasync,pread64", "-o"]).arg(directory.join("trace"));
+    command
+        .args(["-D", "-f", "-qq", "-e", "trace=fdatasync,pread64", "-o"])
+        .arg(directory.join("trace"));
     for fault in inject {
         command.arg("-e").arg(format!("inject={fault}"));
     }
