@@ -144,14 +144,11 @@ impl Driver {
             let Request { method, path, key, body, .. } = &request;
             self.client.write(method.clone(), path, key.as_deref(), body.clone()).await
         };
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(_) => {
-                request.unanswered += 1;
-                self.open = Some(request);
-                self.repeat_first = REPEATED_FIRST;
-                return knock().await;
-            }
+        let Ok(answer) = answer else {
+            request.unanswered += 1;
+            self.open = Some(request);
+            self.repeat_first = REPEATED_FIRST;
+            return knock().await;
         };
         let is_unsure = matches!(answer.status, 429 | 500 | 503)
             || answer.status == 409 && answer.problem().ends_with("request_in_progress");

@@ -138,12 +138,9 @@ impl Gates {
             self.client.write(Method::POST, &open.path, key, body).await
         };
         let was_repeated = std::mem::replace(&mut open.is_repeated, true);
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(_) => {
-                knock().await;
-                return Some(open);
-            }
+        let Ok(answer) = answer else {
+            knock().await;
+            return Some(open);
         };
         if answer.status != 200 {
             self.stage.error(format!("device {}", answer.problem()));

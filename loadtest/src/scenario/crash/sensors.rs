@@ -78,7 +78,7 @@ impl Sensors {
                 continue;
             };
             let is_done = self.play(&mut socket, &mut phase).await;
-            self.stage.batches(-(self.flights.len() as i64));
+            self.stage.batches_gone(self.flights.len());
             if is_done {
                 // A refused goodbye changes nothing of what was acknowledged.
                 let _ = socket.close(None).await;
@@ -124,7 +124,7 @@ impl Sensors {
         if self.luck.random_bool(0.5) {
             self.flights.clear();
         }
-        self.stage.batches(self.flights.len() as i64);
+        self.stage.batches_sent(self.flights.len());
         self.stage.tallies.resent_batches.fetch_add(self.flights.len() as u64, Ordering::Relaxed);
         for batch in self.flights.values_mut() {
             batch.is_repeated = true;
@@ -147,7 +147,7 @@ impl Sensors {
         let readings = told_readings(model, portion);
         let batch = Batch { lot, message: message.clone(), readings, is_repeated: false };
         self.flights.insert(number, batch);
-        self.stage.batches(1);
+        self.stage.batches_sent(1);
         socket.send(message).await.map_err(drop)
     }
 
@@ -165,7 +165,7 @@ impl Sensors {
             self.stage.error("ingest: an answer to no batch in flight");
             return false;
         };
-        self.stage.batches(-1);
+        self.stage.batches_gone(1);
         if message.op != "ack" {
             let code = message.code.unwrap_or_default();
             self.stage.error(format!("ingest {code}"));

@@ -8,7 +8,7 @@ use crate::target::{Role, Target};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -52,7 +52,7 @@ pub struct Stage {
     pub seed: u64,
     pub tallies: Tallies,
     /// Requests and batches without an answer.
-    in_flight: AtomicI64,
+    in_flight: AtomicU64,
     told: mpsc::UnboundedSender<Told>,
     faults: Mutex<Vec<(Broken, String)>>,
     errors: Mutex<BTreeMap<String, u64>>,
@@ -71,7 +71,7 @@ pub enum Broken {
 }
 
 /// A request under way; dropped when it is answered or broken.
-pub struct Flight<'a>(&'a AtomicI64);
+pub struct Flight<'a>(&'a AtomicU64);
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
@@ -93,7 +93,7 @@ impl Stage {
             fleet,
             seed,
             tallies: Tallies::default(),
-            in_flight: AtomicI64::new(0),
+            in_flight: AtomicU64::new(0),
             told,
             faults: Mutex::default(),
             errors: Mutex::default(),
@@ -136,15 +136,20 @@ impl Stage {
         Flight(&self.in_flight)
     }
 
-    /// So many batches more, or fewer, are under way.
-    pub fn batches(&self, more: i64) {
-        self.attempts.fetch_add(u64::try_from(more).unwrap_or_default(), Ordering::Relaxed);
-        self.in_flight.fetch_add(more, Ordering::AcqRel);
+    /// So many batches more are under way.
+    pub fn batches_sent(&self, more: usize) {
+        self.attempts.fetch_add(more as u64, Ordering::Relaxed);
+        self.in_flight.fetch_add(more as u64, Ordering::AcqRel);
+    }
+
+    /// So many of them were answered, or broke with their socket.
+    pub fn batches_gone(&self, fewer: usize) {
+        self.in_flight.fetch_sub(fewer as u64, Ordering::AcqRel);
     }
 
     /// What has no answer at this moment.
     pub fn in_flight(&self) -> u64 {
-        u64::try_from(self.in_flight.load(Ordering::Acquire)).unwrap_or_default()
+        self.in_flight.load(Ordering::Acquire)
     }
 
     /// A kill -9 alone never changes the epoch.
