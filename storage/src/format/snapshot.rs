@@ -153,11 +153,15 @@ pub(crate) fn head_of(bytes: &[u8]) -> Result<SnapshotHead, FormatError> {
 
 /// Within the memory that so many bytes can be worth: a list that announces more is refused before it is made.
 fn decode_body(bytes: &[u8]) -> Result<(Body<'_>, usize), DecodeError> {
-    match bytes.len().saturating_mul(MEMORY_PER_BYTE) {
-        0..=SMALL_BYTES_MAX => bincode::borrow_decode_from_slice(bytes, SMALL_CONFIG),
-        0..=MIDDLE_BYTES_MAX => bincode::borrow_decode_from_slice(bytes, MIDDLE_CONFIG),
-        0..=LARGE_BYTES_MAX => bincode::borrow_decode_from_slice(bytes, LARGE_CONFIG),
-        _ => bincode::borrow_decode_from_slice(bytes, SNAPSHOT_CONFIG),
+    let worth_bytes = bytes.len().saturating_mul(MEMORY_PER_BYTE);
+    if worth_bytes <= SMALL_BYTES_MAX {
+        bincode::borrow_decode_from_slice(bytes, SMALL_CONFIG)
+    } else if worth_bytes <= MIDDLE_BYTES_MAX {
+        bincode::borrow_decode_from_slice(bytes, MIDDLE_CONFIG)
+    } else if worth_bytes <= LARGE_BYTES_MAX {
+        bincode::borrow_decode_from_slice(bytes, LARGE_CONFIG)
+    } else {
+        bincode::borrow_decode_from_slice(bytes, SNAPSHOT_CONFIG)
     }
 }
 

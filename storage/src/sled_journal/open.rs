@@ -71,15 +71,8 @@ pub(super) struct Opened {
     pub(super) people: People,
 }
 
-/// Recovers a directory that this process has taken.
-pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, JournalError> {
-    layout.refuse_unfinished()?;
-    let LiveDir { dir, being_made } = layout.live_dir()?;
-    layout.remove_leftovers(&dir)?;
-    let (tip, failure) = (layout.tip()?, layout.failure()?);
-    let inventory = Inventory::open(&dir, options)?;
-    refuse_lost_log(&inventory, tip)?;
-    let Inventory { mut live, meta, heads, scan, blobs, broken } = inventory;
+/// Removes what is there of unfinished snapshots, and tells of the damaged ones.
+fn leave_out(live: &Live, broken: Vec<Broken>) -> Result<Vec<String>, JournalError> {
     let mut left_out = Vec::new();
     for one in broken {
         if one.unfinished {
@@ -89,6 +82,19 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
             left_out.push(one.to_string());
         }
     }
+    Ok(left_out)
+}
+
+/// Recovers a directory that this process has taken.
+pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, JournalError> {
+    layout.refuse_unfinished()?;
+    let LiveDir { dir, being_made } = layout.live_dir()?;
+    layout.remove_leftovers(&dir)?;
+    let (tip, failure) = (layout.tip()?, layout.failure()?);
+    let inventory = Inventory::open(&dir, options)?;
+    refuse_lost_log(&inventory, tip)?;
+    let Inventory { mut live, meta, heads, scan, blobs, broken } = inventory;
+    let left_out = leave_out(&live, broken)?;
     let people = {
         let (live, place) = (Arc::clone(&live), live.place());
         with_limit(&place, options.open_seconds_max, move || People::load(&live))?
