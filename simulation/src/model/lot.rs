@@ -191,7 +191,7 @@ impl LotModel {
         let held = || self.held_differs(ledger);
         let gates = || {
             let tally = ledger.tally()?;
-            self.gates.differs_from(&tally, self.spec.capacity)
+            self.gates.differs_from(tally, self.spec.capacity)
         };
         bookings.or_else(services).or_else(spec).or_else(held).or_else(gates)
     }

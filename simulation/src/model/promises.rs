@@ -365,9 +365,9 @@ fn change_slot(
     let (service, version) = lot.services.get(slot.at()).ok_or(Rejection::SlotNotFound)?;
     judge_version(expected_version, *version)?;
     let old = &lot.spec.slots[slot.at()];
-    let bit = |name: &Box<str>| lot.spec.features.iter().position(|known| known == name);
+    let bit = |name: &str| lot.spec.features.iter().position(|known| **known == *name);
     let features = patch.features.as_ref().map_or(old.features, |names| {
-        let bits = names.iter().filter_map(bit);
+        let bits = names.iter().filter_map(|name| bit(name));
         FeatureSet(bits.fold(0, |set, bit| set | 1 << bit))
     });
     let values = SlotValues {
