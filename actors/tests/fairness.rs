@@ -42,7 +42,7 @@ type Sent = Result<
 
 fn send(engine: &Engine, lot: &LotHandle, nth: u64) -> Sent {
     let at = START.plus(Seconds(1));
-    let batch = (0..BATCH).map(|slot| reading(slot, nth % 2 == 0, at, nth + 1)).collect();
+    let batch = (0..BATCH).map(|slot| reading(slot, nth.is_multiple_of(2), at, nth + 1)).collect();
     let done = engine.readings(lot, batch, None)?;
     Ok(Box::pin(done))
 }

@@ -91,7 +91,7 @@ async fn a_socket_without_a_turn_is_not_read_and_loses_nothing() {
         Socket::open(server.running.address, "/api/v1/ingest", Token::Header(&token)).await.unwrap()
     };
     let batch = |number: u64| {
-        let readings = [reading("A-1", number % 2 == 0)];
+        let readings = [reading("A-1", number.is_multiple_of(2))];
         json!({"op": "readings", "batch": number, "lot": "L1", "readings": readings})
     };
     let (mut flood, mut north) = (open("flood").await, open("north").await);

@@ -130,7 +130,7 @@ fn tear(data: &Path) -> usize {
     let options = Options { data_dir: data.to_path_buf(), ..Options::default() };
     let (journal, recovery) = SledJournal::open(options).unwrap();
     let epoch = recovery.epoch;
-    let mut records: Vec<_> = recovery.tail.map(Result::unwrap).flatten().collect();
+    let mut records: Vec<_> = recovery.tail.flat_map(Result::unwrap).collect();
     drop(journal);
     let seen = records.iter().rfind(|record| matches!(record.event, Event::Slot(..)));
     let (mut next, last) = (seen.unwrap().clone(), records.pop().unwrap());

@@ -36,6 +36,9 @@ pub enum Verdict {
     Later(u64),
     /// It started, and a part of the log is refused when it is read.
     PartRefused(String),
+    /// All records, and some of the people they name are gone, as after an erasure, which this cannot be told
+    /// from: sled drops what it cannot read of a page, and nothing counts the people.
+    PeopleGone(usize),
     /// A promise is broken.
     Broken(String),
 }
@@ -151,7 +154,9 @@ pub fn verdict(house: &House, data: &Path) -> Verdict {
     let clean = checked.as_ref().is_ok_and(CheckReport::is_clean);
     let loses = match &verdict {
         Verdict::Prefix(_) | Verdict::Refused(_) | Verdict::PartRefused(_) => true,
-        Verdict::Whole { .. } | Verdict::Later(_) | Verdict::Broken(_) => false,
+        Verdict::Whole { .. } | Verdict::Later(_) | Verdict::PeopleGone(_) | Verdict::Broken(_) => {
+            false
+        }
     };
     match checked {
         Ok(report) if matches!(verdict, Verdict::Later(first) if report.first_seq != first) => {
@@ -220,10 +225,11 @@ fn started(house: &House, data: &Path) -> Verdict {
             Err(error) => return refused_part(&error),
         }
     }
+    let mut gone = 0;
     for (pseudonym, clear) in &house.people {
         match journal.vault().reveal(*pseudonym) {
             Ok(Some(found)) if *found == **clear => {}
-            Ok(None) if to < house.truth.len() => {}
+            Ok(None) => gone += 1,
             Ok(other) => return Verdict::Broken(format!("{clear} is {other:?} now")),
             Err(error) => return refused_part(&error),
         }
@@ -240,6 +246,9 @@ fn started(house: &House, data: &Path) -> Verdict {
     }
     if first_seq > 1 {
         return Verdict::Later(first_seq);
+    }
+    if gone > 0 {
+        return Verdict::PeopleGone(gone);
     }
     Verdict::Whole { new_epoch }
 }
