@@ -10,7 +10,7 @@
 
 use super::checker::{Model, Step, Timed};
 use super::history::{Answer, Call, Operation, Outcome, Refusal, Shown, Stand, Window};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How far the server's clock may be from the client's on one machine.
 const CLOCK_SLACK_US: u64 = 250_000;
@@ -72,6 +72,11 @@ pub struct LotModel {
     slots: Vec<u8>,
     /// When holds end, as far as any answer said.
     deadlines: HashMap<u32, u64>,
+    /// Every reservation as the last list shows it, where that was asked for after everything else had ended: what
+    /// cannot lead there need not be tried.
+    ends: Option<HashMap<u32, Shown>>,
+    /// Reservations that were asked for more than once: of the others nobody asks what the first answer was.
+    repeated: HashSet<u32>,
 }
 
 impl LotModel {
@@ -91,7 +96,25 @@ impl LotModel {
                 }
             }
         }
-        Self { slots, deadlines }
+        let (mut asked, mut repeated) = (HashSet::new(), HashSet::new());
+        for operation in operations {
+            if let Call::Reserve { id, .. } = operation.call
+                && !asked.insert(id)
+            {
+                repeated.insert(id);
+            }
+        }
+        Self { slots, deadlines, ends: last_list(operations), repeated }
+    }
+
+    /// Whether a reservation that is like this can still become what the last list shows.
+    fn can_end_well(&self, state: &State, id: u32) -> bool {
+        let Some(ends) = &self.ends else { return true };
+        let (Some(end), Some(promise)) = (ends.get(&id), state.find(id)) else { return false };
+        let is_there = promise.version == end.version
+            && promise.stand == end.stand
+            && promise.window == end.window;
+        promise.slot == end.slot && (promise.version < end.version || is_there)
     }
 
     /// The history with the ends of its holds.
@@ -170,7 +193,8 @@ impl LotModel {
         let states = open.iter().map(|slot| {
             let mut next = state.clone();
             next.seq += 1;
-            let made = (window, stand, next.seq);
+            // Where nobody asks, orders that differ in nothing else are one.
+            let made = (window, stand, if self.repeated.contains(&id) { next.seq } else { 0 });
             let promise = Promise { id, slot: *slot, window, stand, version: 1, made };
             let at = next.promises.partition_point(|other| other.id < id);
             next.promises.insert(at, promise);
@@ -302,7 +326,7 @@ impl Model for LotModel {
     }
 
     fn step(&self, state: &State, operation: &Operation) -> Step<State> {
-        match operation.call {
+        let step = match operation.call {
             Call::Reserve { .. } => self.reserve(state, operation),
             Call::Confirm { id } | Call::Cancel { id } | Call::Modify { id, .. } => {
                 self.command(state, operation, id)
@@ -317,8 +341,27 @@ impl Model for LotModel {
             Call::Show { .. } | Call::Open { .. } | Call::Seq | Call::List => {
                 self.read(state, operation)
             }
+        };
+        match (step, operation.id()) {
+            (Step::Changed(mut states), Some(id)) => {
+                states.retain(|state| self.can_end_well(state, id));
+                changed(states)
+            }
+            (step, _) => step,
         }
     }
+}
+
+/// The reservations of a list that was asked for when everything else had ended.
+fn last_list(operations: &[Operation]) -> Option<HashMap<u32, Shown>> {
+    let last = operations.iter().rfind(|operation| operation.call == Call::List)?;
+    let Outcome::Answered(Answer::List { items, .. }) = &last.outcome else { return None };
+    let is_before = |other: &Operation| match other.call {
+        Call::Show { .. } | Call::Open { .. } | Call::Seq | Call::List => true,
+        _ => other.until_us() < last.called_us,
+    };
+    let all_before = operations.iter().all(is_before);
+    all_before.then(|| items.iter().map(|item| (item.id, *item)).collect())
 }
 
 impl Timed for Operation {
