@@ -253,11 +253,9 @@ async fn a_backup_under_load_restores_to_what_the_log_said() {
     let middle = log[usize::try_from(latest / 2).unwrap()]["at"].as_str().unwrap();
     let seqs = [latest / 5, latest - 7].map(|seq| seq.to_string());
     let mut ends = vec![];
-    for (number, target) in
-        [vec![], vec!["--to-seq", &seqs[0]], vec!["--to-seq", &seqs[1]], vec!["--to-time", middle]]
-            .into_iter()
-            .enumerate()
-    {
+    let by_seq = |seq| vec!["--to-seq", seq];
+    let targets = [vec![], by_seq(&*seqs[0]), by_seq(&*seqs[1]), vec!["--to-time", middle]];
+    for (number, target) in targets.into_iter().enumerate() {
         let again = home_at(directory.path(), &format!("again-{number}"));
         std::fs::create_dir(again.data.parent().unwrap()).unwrap();
         let told = restored(&again, &file, &target).await;

@@ -105,7 +105,7 @@ async fn who_sends_byte_by_byte_gets_no_more_time_than_others() {
     let of_sockets = (0..many() / 5).map(|n| {
         let bearer = &bearer;
         async move {
-            let path = if n % 2 == 0 { STREAM } else { INGEST };
+            let path = if n.is_multiple_of(2) { STREAM } else { INGEST };
             let lines = if n % 4 < 2 { bearer } else { "" };
             let mut stream = shaken_over(connected(address).await, path, lines).await;
             stream.write_all(&frame(0x81, &[b' '; 60_000])[..20]).await.unwrap();
@@ -168,7 +168,7 @@ async fn who_vanishes_leaves_nothing_behind() {
     for path in [STREAM, INGEST] {
         for n in 0..many() / 2 {
             let stream = shaken(victim.address, path).await;
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 silent.push(stream);
             }
         }
@@ -245,7 +245,7 @@ async fn an_announced_length_takes_no_memory() {
     let mut held = Vec::new();
     for n in 0..many() * 4 {
         let mut stream = connected(victim.address).await;
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             stream.write_all(post.as_bytes()).await.unwrap();
         } else {
             stream = shaken(victim.address, INGEST).await;
@@ -376,7 +376,7 @@ async fn ten_thousand_subscriptions_end_a_stream() {
     let before = victim.resident_bytes();
     victim.forget_peak();
     let subscribe = |n: usize| {
-        let view = if n % 2 == 0 { "slots" } else { "counts" };
+        let view = if n.is_multiple_of(2) { "slots" } else { "counts" };
         frame(
             0x81,
             format!(r#"{{"op":"subscribe","lot":"P{}","view":"{view}"}}"#, n % 201).as_bytes(),

@@ -30,8 +30,9 @@ impl Small {
     fn mount(mib: u64) -> Option<Self> {
         let place = tempfile::tempdir().unwrap();
         let size = format!("size={mib}m");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "lotkeeper-test"]);
-        let mounted = mounted.arg(place.path()).output();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "lotkeeper-test"]).arg(place.path());
+        let mounted = mount.output();
         mounted.is_ok_and(|output| output.status.success()).then_some(Self { place })
     }
 

@@ -62,15 +62,14 @@ pub fn refused(mut command: Command, data: &Path) -> String {
 pub async fn make_lot(server: &Process) {
     let slots: Vec<Value> = (1..=SLOTS).map(|n| json!({"code": format!("A-{n}")})).collect();
     let lot = json!({"code": "L1", "name": "One", "kind": "bayed", "slots": slots});
-    let answer =
-        server.send(Method::POST, "/api/v1/lots", Some(&token(Role::Operator)), Some(&lot));
-    answer.await.expect(201);
+    let token = token(Role::Operator);
+    server.send(Method::POST, "/api/v1/lots", Some(&token), Some(&lot)).await.expect(201);
 }
 
 /// Books a window that nobody else does; nothing when the connection was cut.
 pub async fn book(server: &Process, number: usize) -> Option<Answer> {
-    let from =
-        jiff::Timestamp::now() + jiff::SignedDuration::from_mins(60 + 30 * (number / SLOTS) as i64);
+    let half_hours = i64::try_from(number / SLOTS).unwrap();
+    let from = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(60 + 30 * half_hours);
     let to = from + jiff::SignedDuration::from_mins(25);
     let body = json!({
         "lot": "L1", "slot": format!("A-{}", number % SLOTS + 1), "from": from.to_string(), "to": to.to_string()

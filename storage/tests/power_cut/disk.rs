@@ -199,7 +199,7 @@ impl Disk {
             }
             Call::Sync { .. } => {
                 if let Some(covered) = self.syncing.remove(&number).filter(|_| well) {
-                    self.sync_ends(covered);
+                    self.sync_ends(&covered);
                 }
             }
             _ if !well => {}
@@ -249,7 +249,7 @@ impl Disk {
         dir.pending.push(NameChange::Add(name, child));
     }
 
-    fn sync_ends(&mut self, covered: Covered) {
+    fn sync_ends(&mut self, covered: &Covered) {
         match &mut self.nodes[covered.node] {
             Node::File(file) => {
                 let pending = std::mem::take(&mut file.pending);

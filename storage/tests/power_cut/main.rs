@@ -125,7 +125,7 @@ fn scratch() -> tempfile::TempDir {
 }
 
 fn deep_now_and_then(number: usize, data: &Path, truth: &Truth) -> Result<Found, String> {
-    verify(data, truth, if number % DEEP_EVERY == 0 { Depth::All } else { Depth::Records })
+    verify(data, truth, if number.is_multiple_of(DEEP_EVERY) { Depth::All } else { Depth::Records })
 }
 
 /// Fails with all cuts that broke a promise; else tells what was seen.

@@ -69,9 +69,9 @@ fn survivors(bytes: usize) -> (u32, u32) {
     let environment = [(ROLE, dir.as_os_str()), (BYTES, size.as_ref())];
     let trace = trace::of_test("planted::values_and_replies", &environment);
     let replies = trace.steps.iter().enumerate();
-    let replies =
+    let mut replies =
         replies.filter(|(_, step)| trace.said(step).is_some_and(|s| s.starts_with("acked")));
-    let steps = &trace.steps[..=replies.last().unwrap().0];
+    let steps = &trace.steps[..=replies.next_back().unwrap().0];
     steps.iter().for_each(|step| disk.step(&trace, step));
     let acked = last_said(steps, &trace, "acked ").unwrap().trim().parse().unwrap();
     let target = scratch();

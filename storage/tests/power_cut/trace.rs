@@ -260,7 +260,7 @@ fn arguments(mut rest: &str) -> Vec<Argument> {
                 let path = if after.is_some() { "/deleted".into() } else { PathBuf::from(path) };
                 let descriptor = word.parse().unwrap_or(u32::MAX);
                 found.push(Argument::File(descriptor, path));
-                rest = after.unwrap_or_else(|| &rest[end + 1..].split_once('>').unwrap().1);
+                rest = after.unwrap_or_else(|| rest[end + 1..].split_once('>').unwrap().1);
             }
             _ => {
                 found.push(Argument::Word(word.rsplit('=').next().unwrap().to_owned()));
