@@ -136,7 +136,7 @@ fn wrong_values_name_key_value_and_remedy() {
         ("[log]\nlevel = \"loud=very\"", "log.level = loud=very is not a level"),
         ("[auth]\nkeys = [1]", "configuration is not TOML"),
         ("[server", "is not TOML"),
-        ("[log]\nlevel = \"in\nfo\"", "line 2, column "),
+        ("[log]\nlevel = \"in\nfo\"", "is not TOML: line 3, column 4: "),
     ] {
         let text = refused(Some(file), &[]);
         assert!(text.contains(wanted), "{file}: {text}");

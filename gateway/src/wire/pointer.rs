@@ -80,7 +80,7 @@ fn path(frames: &[Frame]) -> String {
             Frame::Object(Some(key)) => key.replace('~', "~0").replace('/', "~1"),
             Frame::Array(index) => index.to_string(),
         };
-        if path.len() + step.len() >= PATH_BYTES_MAX {
+        if path.len() + 1 + step.len() >= PATH_BYTES_MAX {
             // What leads here is still true, and a key may be as long as the body.
             break;
         }

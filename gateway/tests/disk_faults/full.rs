@@ -149,7 +149,7 @@ async fn a_disk_that_is_full_ends_the_process_and_loses_nothing() {
     assert_eq!(server.wait(), None);
     let logged = fs::read_to_string(&log).unwrap();
     assert!(
-        logged.contains("commit failed; the process ends, the next start recovers"),
+        logged.contains("the engine cannot go on; the process ends, the next start recovers"),
         "{logged}"
     );
     assert!(logged.contains("No space left on device"), "{logged}");
