@@ -15,12 +15,22 @@ use toml::Table;
 
 const FILE_LINES_MAX: usize = 500;
 const FILE_LINES_WARNED: usize = 400;
-const FOLDERS: [&str; 9] =
-    ["actors", "benches", "config", "docs", "engine", "fuzz", "gateway", "loadtest", "storage"];
+const FOLDERS: [&str; 10] = [
+    "actors",
+    "benches",
+    "config",
+    "docs",
+    "engine",
+    "fuzz",
+    "gateway",
+    "loadtest",
+    "simulation",
+    "storage",
+];
 /// May be there and may not: what git ignores.
 const FURTHER_FOLDERS: [&str; 2] = ["data", "target"];
 /// A crate and what it may use of ours. The load tester knows the server from outside only.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("engine", &[]),
     ("storage", &["engine"]),
     ("actors", &["engine", "storage"]),
@@ -28,6 +38,7 @@ const MAY_USE: [(&str, &[&str]); 7] = [
     ("benches", &["engine", "storage", "actors", "gateway"]),
     ("fuzz", &["engine", "storage", "actors", "gateway"]),
     ("loadtest", &[]),
+    ("simulation", &["engine", "storage", "actors"]),
 ];
 const ENGINE_MAY_DEPEND_ON: [&str; 4] = ["imbl", "smallvec", "thiserror", "uuid"];
 const ENGINE_MAY_TEST_WITH: [&str; 1] = ["proptest"];

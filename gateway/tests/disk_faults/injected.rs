@@ -1,4 +1,4 @@
-//! Calls that fail or are slow, by strace's fault injection into the real server.
+//! Calls that fail, by strace's fault injection into the real server.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,14 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use futures_util::future::join_all;
-use reqwest::Method;
 
-use crate::common::{Process, must_run_without, token};
-use crate::{all_there, book, check, id_of, make_lot, recovers, refused, set, sound};
-use lotkeeper_gateway::auth::Role;
-
-/// A booking takes milliseconds.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
+use crate::common::{Process, must_run_without};
+use crate::{book, check, id_of, make_lot, recovers, refused, set, sound};
 
 /// The server under strace, which leaves the server as our own child; or nothing where there is no strace.
 fn injected(inject: &[&str], path: Option<&Path>, directory: &Path) -> Option<Command> {
@@ -116,65 +111,5 @@ async fn a_disk_that_does_not_read_is_refused_at_the_start_and_nothing_is_lost()
             "{when}: {said}"
         );
     }
-    recovers(&data, directory.path(), &ids).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn on_a_slow_disk_writes_wait_and_nobody_else() {
-    let directory = tempfile::tempdir().unwrap();
-    let (data, log) = (directory.path().join("data"), directory.path().join("log"));
-    // From the twelfth sync of a thread on each takes ten minutes: longer than any test.
-    let fault = "fdatasync:delay_exit=600000000:when=12+";
-    let Some(mut command) = injected(&[fault], None, directory.path()) else { return };
-    set(&mut command, &log);
-    command.env("LOTKEEPER_ENGINE_PERMITS_RECORDS", "64");
-    let server = std::sync::Arc::new(Process::start_command(command, &data));
-    make_lot(&server).await;
-    let mut ids = BTreeSet::new();
-    let mut number = 0;
-    // Until one gets no answer in the time that is enough for hundreds: the disk is slow from there on.
-    while let Ok(answer) = tokio::time::timeout(PATIENCE, book(&server, number)).await {
-        ids.insert(id_of(&answer.unwrap()));
-        number += 1;
-        assert!(number < 100, "the disk does not become slow");
-    }
-    let waiting: Vec<_> = (number + 1..number + 200)
-        .map(|number| {
-            let server = std::sync::Arc::clone(&server);
-            tokio::spawn(async move { book(&server, number).await })
-        })
-        .collect();
-    // More than there are permits: those beyond are told at once.
-    let deadline = std::time::Instant::now() + crate::DEADLINE;
-    let told = |waiting: &Vec<tokio::task::JoinHandle<_>>| {
-        waiting.iter().filter(|one| one.is_finished()).count()
-    };
-    while told(&waiting) < 100 {
-        assert!(std::time::Instant::now() < deadline, "{} are told", told(&waiting));
-        for path in ["/livez", "/readyz", "/api/v1/lots/L1/slots", "/metrics"] {
-            let answer = server.send(Method::GET, path, Some(&token(Role::Operator)), None).await;
-            assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-        }
-        all_there(&server, &ids).await;
-    }
-    let mut wait_still = 0;
-    for one in waiting {
-        if !one.is_finished() {
-            wait_still += 1;
-            one.abort();
-            continue;
-        }
-        let answer = one.await.unwrap().expect("an answer");
-        assert_eq!(
-            (answer.status.as_u16(), answer.code().as_str()),
-            (503, "overloaded"),
-            "{}",
-            answer.text
-        );
-    }
-    assert!(wait_still > 0, "writes wait for the disk");
-    println!("{wait_still} writes wait for the disk, the others are told overloaded");
-    // `kill -9` amid the sync; the abort of a client takes nothing back.
-    drop(server);
     recovers(&data, directory.path(), &ids).await;
 }
