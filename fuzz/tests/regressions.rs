@@ -9,6 +9,11 @@ const FOUND: &[(&str, &[u8], &str)] = &[
         b"[auth]\nkey = \"a secret that is in the seeds only",
         "the refusal showed the line, and with it the key",
     ),
+    (
+        "snapshot",
+        include_bytes!("found/snapshot.bin"),
+        "a list was made as long as it announced: 3.4 MB for 1,460 bytes",
+    ),
     ("json", b"{\"a\":[1]}", "a place beyond the text overflowed"),
 ];
 

@@ -96,8 +96,7 @@ fn snapshot(bytes: &[u8]) {
 }
 
 fn one_snapshot(bytes: &[u8]) {
-    // 3.3 MiB were the most that was seen; a gigabyte was possible before the limit followed the length.
-    let decoded = bounded(bytes, 8 * 1024 * 1024, PER_BYTE, || decode_snapshot(bytes));
+    let decoded = bounded(bytes, 2 * 1024 * 1024, PER_BYTE, || decode_snapshot(bytes));
     match decoded {
         Err(error) => said(&error.to_string()),
         Ok(snapshot) => {
