@@ -13,7 +13,7 @@ use reqwest::Method;
 use tempfile::TempDir;
 
 use crate::common::{KEY, Process, binary, must_run_without, token};
-use crate::{LOOK, all_there, book, check, id_of, make_lot, recovers, refused, set, sound, until};
+use crate::{all_there, book, check, id_of, make_lot, recovers, refused, set, sound, until};
 use lotkeeper_gateway::auth::Role;
 
 const MIB: u64 = 1024 * 1024;
@@ -160,7 +160,6 @@ async fn a_disk_that_is_full_ends_the_process_and_loses_nothing() {
     let said = refused(command, &data);
     assert!(said.contains("free disk space, then start again"), "{said}");
     fs::remove_file(other).unwrap();
-    tokio::time::sleep(LOOK).await;
     let (clean, said) = check(&data);
     assert!(clean, "{said}");
     println!("{} bookings were acknowledged before the disk was full", ids.len());

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 /// For things that come by themselves, slow machines included.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 /// Between two looks.
-pub const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(20);
 const SLOTS: usize = 8;
 
 /// What tests set for their servers.
