@@ -41,7 +41,7 @@ pub use engine::Engine;
 pub use error::{CommandError, NotReady, StartError};
 pub use hub::Watcher;
 pub use metrics::Metrics;
-pub use options::Options;
+pub use options::{OnFatal, Options};
 pub use pump::Pump;
 pub use reply::{Done, ReadingsDone, Refused, SlotReading};
 pub use ring::{Batch, CatchUp, Change, ChangeKind, Ring};

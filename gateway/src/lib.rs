@@ -12,6 +12,7 @@ pub mod client;
 pub mod config;
 pub mod demo;
 pub mod error;
+mod farewell;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod http;

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lotkeeper_actors::{Clock, Engine, StartError};
+use lotkeeper_actors::{Clock, Engine, Options, StartError};
 use lotkeeper_storage::{Journal, JournalError, Recovery, SledJournal};
 use prometheus::Registry;
 use tokio::net::{TcpListener, TcpSocket};
@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::auth::key::{self, KeyError};
 use crate::auth::{Auth, AuthError};
 use crate::config::Config;
+use crate::farewell::Farewell;
 use crate::metrics::Metrics;
 use crate::server;
 use crate::startup::{Found, Startup};
@@ -110,7 +111,8 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let opened = began.elapsed();
     let clock = Clock::system(recovery.last_at);
     let found = Found::of(&recovery);
-    let options = engine_options(&config);
+    let farewell = Farewell::default();
+    let options = Options { on_fatal: farewell.before_the_end(), ..engine_options(&config) };
     let engine = Engine::start(journal, recovery, clock, options, engine_metrics).await?;
     let data = config.storage.data.clone();
     let startup = Startup::new(data, found, &engine, (opened, began.elapsed()));
@@ -122,6 +124,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let listener = listener(listen).map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
     let app = App::new(engine, auth, Arc::new(config), metrics);
+    farewell.is_for(app.shutdown.clone());
     let server = tokio::spawn(server::run(listener, app.clone()));
     tracing::info!(%address, version = app.build.version, build = app.build.assets, "serving");
     Ok(Running { app, address, server })
