@@ -1,6 +1,7 @@
 //! The door: how much of the engine a tenant may take while others are at work.
 //!
-//! Two things are counted per tenant: records between permit and reply, and requests being worked on (turns).
+//! Two things are counted per tenant: records between permit and reply, and requests being worked on (turns). A third is
+//! measured: the processor time they took (`pacer`).
 //! While one tenant is at work alone it may have nearly all; once a second one is, both have their share, and
 //! above it only what leaves the whole small enough that nobody waits long. See `docs/adr/0022-a-fair-door.md`.
 //!
@@ -9,7 +10,7 @@
 //! takes no lock. Deliberately absent: who a person is (`gateway/src/rate.rs`), weights, and labels in metrics.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -23,6 +24,14 @@ use crate::options::Options;
 const TENANTS_MAX: usize = 10_000;
 /// A tenant unheard for so many looks, a second apart, is not at work.
 const QUIET_LOOKS: u64 = 3;
+/// What a request costs beside the time of its handler: reading and writing it.
+const TURN_NANOS: i64 = 30_000;
+/// What a record costs the actors, the journal and the publisher (docs/performance.md).
+const RECORD_NANOS: i64 = 3_000;
+/// A tenant that used little saves up its time for so many steps of the pacer.
+const SAVED_STEPS: i64 = 10;
+/// Time is not looked at.
+const UNPACED: i64 = 0;
 
 /// How things stand when somebody asks for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +72,8 @@ impl Rule {
 pub(crate) struct Tenant {
     records: AtomicUsize,
     turns: AtomicUsize,
+    /// Processor time that it may still use, in nanoseconds; below nothing it waits for the next step.
+    time_nanos: AtomicI64,
     is_active: AtomicBool,
     /// The look in which it was last heard.
     seen: AtomicU64,
@@ -82,6 +93,8 @@ pub(crate) struct Door {
     turns_taken: AtomicUsize,
     active: AtomicUsize,
     looks: AtomicU64,
+    /// What the pacer gave each tenant in its last step, in nanoseconds, or [`UNPACED`].
+    step_nanos: AtomicI64,
 }
 
 /// Records on their way; given back when dropped.
@@ -113,6 +126,7 @@ impl Door {
             turns_taken: AtomicUsize::new(0),
             active: AtomicUsize::new(0),
             looks: AtomicU64::new(0),
+            step_nanos: AtomicI64::new(UNPACED),
         }
     }
 
@@ -124,7 +138,11 @@ impl Door {
         if self.tenants.len() >= TENANTS_MAX {
             return Arc::clone(&self.overflow);
         }
-        Arc::clone(&self.tenants.entry(Box::from(name)).or_default())
+        let new = || {
+            let time_nanos = AtomicI64::new(self.step_nanos.load(Ordering::Acquire));
+            Arc::new(Tenant { time_nanos, ..Tenant::default() })
+        };
+        Arc::clone(&self.tenants.entry(Box::from(name)).or_insert_with(new))
     }
 
     /// Permits of a batch. One that is larger than there are permits takes all of them and is alone.
@@ -145,7 +163,10 @@ impl Door {
         taken.map_err(|_| CommandError::Overloaded)?;
         let many = u32::try_from(records).unwrap_or(u32::MAX);
         match Arc::clone(&self.permits).try_acquire_many_owned(many) {
-            Ok(permits) => Ok(Permit { _permits: permits, tenant: Arc::clone(tenant), records }),
+            Ok(permits) => {
+                tenant.used(RECORD_NANOS.saturating_mul(i64::from(many)));
+                Ok(Permit { _permits: permits, tenant: Arc::clone(tenant), records })
+            }
             Err(_) => {
                 tenant.records.fetch_sub(records, Ordering::AcqRel);
                 Err(CommandError::Overloaded)
@@ -187,12 +208,18 @@ impl Door {
     pub fn try_turn(self: &Arc<Self>, tenant: &Arc<Tenant>) -> Option<Turn> {
         self.heard(tenant);
         let active = self.active();
+        if self.step_nanos.load(Ordering::Acquire) != UNPACED
+            && tenant.time_nanos.load(Ordering::Acquire) < 0
+        {
+            return None;
+        }
         let total = self.turns_taken.load(Ordering::Acquire);
         let taken = tenant.turns.fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
             self.turns.may_take(Standing { held, total, active }, 1).then(|| held + 1)
         });
         taken.ok()?;
         self.turns_taken.fetch_add(1, Ordering::AcqRel);
+        tenant.used(TURN_NANOS);
         Some(Turn { door: Arc::clone(self), tenant: Arc::clone(tenant) })
     }
 
@@ -204,6 +231,8 @@ impl Door {
             let mut ended = std::pin::pin!(ended);
             ended.as_mut().enable();
             if let Some(turn) = self.try_turn(tenant) {
+                // There may be time for the next one too, and a step of the pacer wakes one only.
+                tenant.ended.notify_one();
                 return turn;
             }
             ended.await;
@@ -223,6 +252,37 @@ impl Door {
         waited.map_err(|_| CommandError::Overloaded)
     }
 
+    /// A step of the pacer: each tenant may use so much more time, and who waited for it may go; with nothing, nobody
+    /// is held up from now on.
+    pub fn allow(&self, step: Option<i64>) {
+        let is_first = self.step_nanos.load(Ordering::Acquire) == UNPACED;
+        let Some(step) = step else {
+            self.step_nanos.store(UNPACED, Ordering::Release);
+            if !is_first {
+                self.known().for_each(|tenant| tenant.ended.notify_one());
+            }
+            return;
+        };
+        let saved_max = step.saturating_mul(SAVED_STEPS);
+        for tenant in self.known() {
+            // What was used while nobody looked is nobody's debt.
+            let more = |has: i64| {
+                Some(if is_first { step } else { has.saturating_add(step).min(saved_max) })
+            };
+            let had = tenant.time_nanos.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+            if had.is_ok_and(|had| had < 0) {
+                tenant.ended.notify_one();
+            }
+        }
+        // Last: at the first step everybody has some by then.
+        self.step_nanos.store(step, Ordering::Release);
+    }
+
+    fn known(&self) -> impl Iterator<Item = Arc<Tenant>> + '_ {
+        let known = self.tenants.iter().map(|entry| Arc::clone(entry.value()));
+        known.chain(std::iter::once(Arc::clone(&self.overflow)))
+    }
+
     fn heard(&self, tenant: &Tenant) {
         tenant.seen.store(self.looks.load(Ordering::Relaxed), Ordering::Relaxed);
         // Read first: the flag is set nearly always, and a write would move the line between processors.
@@ -237,8 +297,7 @@ impl Door {
     /// be taken for quiet; the next thing he sends makes it good.)
     pub fn look(&self) {
         let look = self.looks.fetch_add(1, Ordering::AcqRel) + 1;
-        let known = self.tenants.iter().map(|entry| Arc::clone(entry.value()));
-        for tenant in known.chain(std::iter::once(Arc::clone(&self.overflow))) {
+        for tenant in self.known() {
             let is_idle = tenant.records.load(Ordering::Acquire) == 0
                 && tenant.turns.load(Ordering::Acquire) == 0;
             let quiet = look.saturating_sub(tenant.seen.load(Ordering::Relaxed));
@@ -246,6 +305,19 @@ impl Door {
                 self.active.fetch_sub(1, Ordering::AcqRel);
             }
         }
+    }
+}
+
+impl Tenant {
+    fn used(&self, nanos: i64) {
+        self.time_nanos.fetch_sub(nanos, Ordering::AcqRel);
+    }
+}
+
+impl Turn {
+    /// Processor time that the work of this turn took so far and was not told yet.
+    pub fn used(&self, time: Duration) {
+        self.tenant.used(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
     }
 }
 

@@ -18,6 +18,7 @@ mod invoke;
 mod lot;
 mod metrics;
 mod options;
+mod pacer;
 mod publisher;
 mod pump;
 mod reply;

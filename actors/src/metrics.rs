@@ -6,7 +6,9 @@ use std::time::Duration;
 use lotkeeper_engine::lot::Rejection;
 use lotkeeper_engine::slot::Outcome;
 use lotkeeper_storage::Maintenance;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 
 /// The engine's metrics; label children are kept, because a look-up costs a microsecond.
 #[derive(Clone)]
@@ -20,6 +22,8 @@ pub struct Metrics {
     shed: IntCounter,
     in_flight: IntGauge,
     tenants: IntGauge,
+    busy: Gauge,
+    allowed: Gauge,
     restarts_slot: IntCounter,
     restarts_lot: IntCounter,
     lots: IntGauge,
@@ -74,6 +78,14 @@ impl Metrics {
                 "lotkeeper_tenants_at_work",
                 "Tenants that asked for something in the last seconds",
             )?,
+            busy: make.ratio(
+                "lotkeeper_busy_ratio",
+                "Part of the time that workers or journal, whichever more, were busy lately",
+            )?,
+            allowed: make.ratio(
+                "lotkeeper_tenant_allowed_cores",
+                "Processors that one tenant may use now, while others are at work",
+            )?,
             restarts_slot: restarts.with_label_values(&["slot"]),
             restarts_lot: restarts.with_label_values(&["lot"]),
             lots: make.gauge("lotkeeper_lots", "Lots")?,
@@ -112,6 +124,16 @@ impl Metrics {
         self.commits.inc();
         self.commit_seconds.observe(took.as_secs_f64());
         self.commit_records.observe(f64::from(u32::try_from(records).unwrap_or(u32::MAX)));
+    }
+
+    /// The time of all commits so far, in seconds.
+    pub(crate) fn commit_seconds(&self) -> f64 {
+        self.commit_seconds.get_sample_sum()
+    }
+
+    pub(crate) fn paced(&self, busy: f64, allowed_cores: f64) {
+        self.busy.set(busy);
+        self.allowed.set(allowed_cores);
     }
 
     pub(crate) fn reading(&self, outcome: Outcome) {
@@ -237,6 +259,12 @@ impl Maker<'_> {
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
         let made = IntGauge::new(name, help)?;
+        self.0.register(Box::new(made.clone()))?;
+        Ok(made)
+    }
+
+    fn ratio(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
+        let made = Gauge::new(name, help)?;
         self.0.register(Box::new(made.clone()))?;
         Ok(made)
     }

@@ -14,6 +14,9 @@ pub struct Options {
     pub contended_records: usize,
     /// Requests and batches being worked on that are shared out likewise.
     pub contended_requests: usize,
+    /// How busy workers and journal may be, in percent of the time, for the sake of a tenant that takes more than its
+    /// part while others are at work; 100 holds nobody up.
+    pub contended_busy_percent: u8,
     /// Records in one commit at most.
     pub commit_records_max: usize,
     /// Changes a lot's ring keeps for readers that resume or lag.
@@ -28,7 +31,7 @@ pub struct Options {
     pub free_space_floor_bytes: u64,
     /// How often deadlines are looked at; nothing for simulations, which call `Engine::tick`.
     pub tick_ms: Option<u64>,
-    /// Called after a failed commit, and when writer, publisher, supervisor, hub or ticker died.
+    /// Called after a failed commit, and when writer, publisher, supervisor, hub, ticker or pacer died.
     pub on_fatal: OnFatal,
 }
 
@@ -38,6 +41,7 @@ impl Default for Options {
             permits_records: 65_536,
             contended_records: 4_096,
             contended_requests: 16,
+            contended_busy_percent: 50,
             commit_records_max: 8_192,
             ring_changes_per_lot: 1_024,
             snapshot_every_records: 500_000,

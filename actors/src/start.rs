@@ -92,6 +92,7 @@ impl Engine {
             let every = Duration::from_millis(every);
             let ticker = tokio::spawn(crate::ticker::run(Arc::clone(&shared), every));
             parts.push(("ticker", ticker));
+            parts.push(("pacer", tokio::spawn(crate::pacer::run(Arc::clone(&shared)))));
         }
         let mut tasks: Vec<_> = parts.iter().map(|(_, task)| task.abort_handle()).collect();
         parts.push(("supervisor", supervising));

@@ -1,6 +1,6 @@
 //! The parts that are never restarted: when one of them breaks, the process ends instead of hanging.
 //!
-//! Lots and slots start anew from the durable view. Journal writer, publisher, supervisor, hub and ticker have nothing
+//! Lots and slots start anew from the durable view. Journal writer, publisher, supervisor, hub, ticker and pacer have nothing
 //! to start from but the journal itself, and without them requests would wait for ever behind an open door.
 //! So their death is treated like a failed commit: nothing is accepted any more, and `Options::on_fatal` is called.
 

@@ -246,6 +246,7 @@ fn engine_options(config: &Config) -> lotkeeper_actors::Options {
         permits_records: engine.permits_records,
         contended_records: engine.contended_records,
         contended_requests: engine.contended_requests,
+        contended_busy_percent: engine.contended_busy_percent,
         commit_records_max: engine.commit_records_max,
         ring_changes_per_lot: engine.ring_changes_per_lot,
         snapshot_every_records: storage.snapshot_every_records,
@@ -277,6 +278,7 @@ mod tests {
         assert_eq!(set.permits_records, engine.permits_records);
         assert_eq!(set.contended_records, engine.contended_records);
         assert_eq!(set.contended_requests, engine.contended_requests);
+        assert_eq!(set.contended_busy_percent, engine.contended_busy_percent);
         assert_eq!(set.commit_records_max, engine.commit_records_max);
         assert_eq!(set.ring_changes_per_lot, engine.ring_changes_per_lot);
         assert_eq!(set.snapshot_every_records, engine.snapshot_every_records);

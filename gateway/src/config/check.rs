@@ -178,6 +178,11 @@ fn engine(raw: &RawEngine, origins: &Origins) -> Result<Engine, ConfigError> {
             raw.contended_requests,
             (1, 1_048_576),
         )?,
+        contended_busy_percent: origins.number(
+            "engine.contended_busy_percent",
+            raw.contended_busy_percent,
+            (1, 100),
+        )?,
         contended_wait: origins.seconds(
             "engine.contended_wait_seconds",
             raw.contended_wait_seconds,

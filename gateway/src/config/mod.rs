@@ -99,6 +99,8 @@ pub struct Engine {
     pub contended_records: usize,
     /// Requests and batches being worked on, likewise.
     pub contended_requests: usize,
+    /// How busy the server may be for a tenant above its part, in percent of the time.
+    pub contended_busy_percent: u8,
     /// How long a request waits for its tenant's turn.
     pub contended_wait: Duration,
     /// Records in one commit.
@@ -235,6 +237,7 @@ impl Default for Engine {
             permits_records: 65_536,
             contended_records: 4_096,
             contended_requests: 16,
+            contended_busy_percent: 50,
             contended_wait: Duration::from_secs(1),
             commit_records_max: 8_192,
             ring_changes_per_lot: 1_024,

@@ -153,6 +153,7 @@ impl<'a> Ingest<'a> {
     }
 
     fn begin(&mut self, socket: &mut Socket, sent: &Sent, turn: Turn) -> Result<(), Close> {
+        let began = Moment::now();
         let batch = match sent {
             Sent::Text(text) => self.begin_text(socket, text.as_bytes())?,
             Sent::Binary(bytes) => {
@@ -160,6 +161,7 @@ impl<'a> Ingest<'a> {
                 Some(batch.map_err(|NotUnderstood(detail)| Close::bad_message(detail))?)
             }
         };
+        turn.used(began.elapsed());
         if let Some(batch) = batch {
             self.in_flight.push(with_turn(self.app.clone(), batch, turn));
         }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::request::Parts;
@@ -64,6 +65,13 @@ impl Asked {
         let turn = app.engine.turn(&principal.tenant, patience).await;
         let _first = self.0.turn.set(turn?);
         Ok(())
+    }
+
+    /// So much processor time its work took.
+    pub(super) fn used(&self, time: Duration) {
+        if let Some(turn) = self.0.turn.get() {
+            turn.used(time);
+        }
     }
 
     /// The template of the route that took it; `none` when none did.

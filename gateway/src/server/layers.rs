@@ -101,7 +101,11 @@ async fn guarded(app: &App, asked: &Asked, routes: Router, request: Request) -> 
             refusal.into_response()
         }
         None => match turn(app, asked, has_no_body(&request)).await {
-            Ok(()) => mended(handled(app, routes, request).await).await,
+            Ok(()) => {
+                let (response, took) = timed(handled(app, routes, request)).await;
+                asked.used(took);
+                mended(response).await
+            }
             Err(refusal) => refusal.into_response(),
         },
     };
@@ -172,6 +176,19 @@ async fn drain(request: Request, body_bytes_max: usize) {
         }
     };
     let _too_slow = tokio::time::timeout(DRAIN_TIME_MAX, reading).await;
+}
+
+/// How long somebody worked on it: without what it waited for.
+async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let (mut work, mut took) = (std::pin::pin!(work), Duration::ZERO);
+    let output = std::future::poll_fn(|context| {
+        let began = Instant::now();
+        let polled = work.as_mut().poll(context);
+        took += began.elapsed();
+        polled
+    });
+    let output = output.await;
+    (output, took)
 }
 
 async fn handled(app: &App, mut routes: Router, request: Request) -> Response {
