@@ -48,7 +48,7 @@ struct Care {
     backups: IntCounterVec,
     backup_at: IntGauge,
     recovery_seconds: Gauge,
-    recovery: [IntGauge; 5],
+    recovery: [IntGauge; 7],
 }
 
 impl Care {
@@ -75,6 +75,11 @@ impl Care {
                     "lotkeeper_recovery_lost_records",
                     "Durable once, missing since the start.",
                 )?,
+                make.gauge(
+                    "lotkeeper_recovery_lost_people",
+                    "People whose clear texts the disk lost, found at this start or before.",
+                )?,
+                make.gauge("lotkeeper_recovery_lost_erasures", "Missing at the start.")?,
                 make.gauge("lotkeeper_recovery_new_epoch", "1 when the start began a new epoch.")?,
                 make.gauge(
                     "lotkeeper_recovery_rebuilt",
@@ -96,6 +101,10 @@ pub struct Recovered {
     pub discarded_frames: u64,
     /// Durable once, missing now.
     pub lost_records: u64,
+    /// Whose clear texts are gone and were not erased; those of earlier starts too.
+    pub lost_people: u64,
+    /// Erasures of which there is no trace.
+    pub lost_erasures: u64,
     /// Whether the epoch is a new one.
     pub new_epoch: bool,
     /// Whether the good frames were copied to a fresh directory.
@@ -357,7 +366,13 @@ impl Metrics {
     pub fn recovered(&self, start: &Recovered) {
         self.0.care.recovery_seconds.set(start.seconds);
         let flags = [start.new_epoch, start.rebuilt].map(u64::from);
-        let counts = [start.replayed_records, start.discarded_frames, start.lost_records];
+        let counts = [
+            start.replayed_records,
+            start.discarded_frames,
+            start.lost_records,
+            start.lost_people,
+            start.lost_erasures,
+        ];
         for (gauge, value) in self.0.care.recovery.iter().zip(counts.into_iter().chain(flags)) {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }

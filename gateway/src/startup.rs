@@ -79,8 +79,20 @@ impl Startup {
 
     /// Records that were told to be durable and are not there.
     fn lost(&self) -> u64 {
+        let report = &self.found.report;
+        let history = report.history_lost.map_or(0, |(first, last)| last + 1 - first);
+        self.lost_end() + history
+    }
+
+    /// Those of them that were the newest.
+    fn lost_end(&self) -> u64 {
         let tip = self.found.report.ends_below_tip;
         tip.map_or(0, |tip| tip.saturating_sub(self.found.last_seq))
+    }
+
+    /// People who are known to be lost, since whenever.
+    fn lost_people(&self) -> u64 {
+        self.found.report.people_lost + self.found.report.people_lost_before
     }
 
     /// Whether an operator should look at it.
@@ -91,7 +103,11 @@ impl Startup {
             EpochStory::Kept | EpochStory::Created | EpochStory::Restored => false,
             EpochStory::EndsBelowTip | EpochStory::TipLost => true,
         };
-        told || report.rebuilt.is_some() || !report.snapshots_left_out.is_empty()
+        let people = report.people_lost > 0 || report.erasures_lost > 0;
+        told || people
+            || report.history_lost.is_some()
+            || report.rebuilt.is_some()
+            || !report.snapshots_left_out.is_empty()
     }
 
     /// Says it in the log.
@@ -115,6 +131,10 @@ impl Startup {
                 discarded_frames = report.discarded_frames,
                 lost_records = self.lost(),
                 ends_below_tip = report.ends_below_tip,
+                history_lost_before = report.history_lost.map(|(_, last)| last + 1),
+                lost_people = report.people_lost,
+                lost_people_before = report.people_lost_before,
+                lost_erasures = report.erasures_lost,
                 rebuilt = report.rebuilt,
                 rebuilt_from = report.rebuilt_from,
                 restored = report.restored,
@@ -137,6 +157,8 @@ impl Startup {
             replayed_records: self.records_replayed,
             discarded_frames: report.discarded_frames,
             lost_records: self.lost(),
+            lost_people: self.lost_people(),
+            lost_erasures: report.erasures_lost,
             new_epoch: report.epoch != EpochStory::Kept,
             rebuilt: report.rebuilt.is_some(),
         }
@@ -154,6 +176,43 @@ impl Startup {
             }
             EpochStory::Restored => "new, by the restore; streams begin with a snapshot",
         }
+    }
+}
+
+impl Startup {
+    /// What is missing and does not change the epoch.
+    fn write_losses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = &self.found.report;
+        if let Some((first, last)) = report.history_lost {
+            writeln!(
+                f,
+                "  LOST HISTORY  records {first} to {last}: files of the archive that nobody pruned are gone; \
+                 restore a backup, or do without"
+            )?;
+        }
+        if report.people_lost > 0 {
+            writeln!(
+                f,
+                "  LOST PEOPLE   {}: their clear texts are not there and nobody erased them; \
+                 restore a backup, or their records stay without a name",
+                report.people_lost
+            )?;
+        }
+        if report.people_lost_before > 0 {
+            writeln!(
+                f,
+                "  lost people   {}, as an earlier start has told",
+                report.people_lost_before
+            )?;
+        }
+        if report.erasures_lost > 0 {
+            writeln!(
+                f,
+                "  LOST ERASURES {}: clear texts of people who were erased may be back; erase them again",
+                report.erasures_lost
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -193,9 +252,10 @@ impl fmt::Display for Startup {
                 f,
                 "  LOST          {} records: TIP had seen sequence {tip}, the log ends at {last_seq}; \
                  restore a backup, or tell whom it concerns",
-                self.lost()
+                self.lost_end()
             )?;
         }
+        self.write_losses(f)?;
         if let Some(why) = &report.rebuilt {
             let from = report.rebuilt_from.as_deref().unwrap_or("the journal before");
             writeln!(

@@ -183,7 +183,7 @@ async fn what_a_recovery_discards_loses_or_repairs_is_told_with_its_reason() {
     let epoch = repaired.line("epoch ")[..16].to_owned();
     assert_eq!(repaired.server.stop(), Some(0));
 
-    let tip = Tip { epoch: u64::from_str_radix(&epoch, 16).unwrap(), seq: 10 };
+    let tip = Tip::bare(u64::from_str_radix(&epoch, 16).unwrap(), 10);
     fs::write(data.join("TIP"), tip.to_bytes()).unwrap();
     let behind = Told::start(&data);
     behind.says(&[
@@ -199,6 +199,51 @@ async fn what_a_recovery_discards_loses_or_repairs_is_told_with_its_reason() {
     lost.says(&[("epoch ", "new: TIP is missing")]);
     assert!(lost.warns());
     assert_eq!(lost.server.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_disk_lost_beside_the_newest_records_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let first = Told::start(&data);
+    first.work().await;
+    assert_eq!(first.figure("lotkeeper_recovery_lost_people").await, 0.0);
+    assert_eq!(first.server.stop(), Some(0));
+
+    // As when sled cannot read the page under them; and a tip that knows of one erasure more.
+    let db = sled::open(data.join("journal-000001")).unwrap();
+    db.open_tree("people").unwrap().clear().unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let mut tip = Tip::from_bytes(&fs::read(data.join("TIP")).unwrap()).unwrap();
+    let held = tip.holdings.as_mut().unwrap();
+    let people = held.places;
+    assert!(people >= 2, "{held:?}");
+    held.erased += 1;
+    // The log of this directory begins with record 1, so the one before stands for an older file.
+    held.first_seq = 0;
+    fs::write(data.join("TIP"), tip.to_bytes()).unwrap();
+    let lost = Told::start(&data);
+    lost.says(&[
+        ("LOST PEOPLE ", &format!("{people}: their clear texts are not there")),
+        ("LOST ERASURES ", "1: clear texts of people who were erased may be back"),
+        ("LOST HISTORY ", "records 0 to 0: files of the archive that nobody pruned are gone"),
+        ("epoch ", "as before"),
+        ("serves ", "1 lots, 1 active reservations, 0 people"),
+    ]);
+    assert!(lost.warns());
+    assert_eq!(lost.figure("lotkeeper_recovery_lost_people").await, people as f64);
+    assert_eq!(lost.figure("lotkeeper_recovery_lost_erasures").await, 1.0);
+    assert_eq!(lost.figure("lotkeeper_recovery_lost_records").await, 1.0);
+    assert_eq!(lost.server.stop(), Some(0));
+
+    let after = Told::start(&data);
+    after.says(&[("lost people ", &format!("{people}, as an earlier start has told"))]);
+    let log = after.log();
+    assert!(!log.contains("LOST PEOPLE") && !log.contains("LOST ERASURES"), "{log}");
+    assert!(log.contains("LOST HISTORY"), "until pruning has passed it: {log}");
+    assert_eq!(after.figure("lotkeeper_recovery_lost_people").await, people as f64);
+    assert_eq!(after.server.stop(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,10 +13,10 @@ pub use report::CheckReport;
 
 use crate::error::JournalError;
 use crate::files;
-use crate::format::Group;
+use crate::format::{Group, Holdings, Tip};
 use crate::paging::Groups;
 use crate::sled_journal::{
-    Archives, Inventory, Layout, LiveDir, Meta, Options, people, refuse_lost_log,
+    Archives, Inventory, Layout, LiveDir, Meta, Options, census_of, holdings, refuse_lost_log,
 };
 use replay::Replay;
 
@@ -100,17 +100,51 @@ fn check_log(
             take(&group, meta, &mut replay, report)?;
         }
     }
-    if report.first_seq > 1 {
-        let first = report.first_seq;
-        report.note(format!(
-            "records before {first} are not here: pruned, or files of the archive are lost"
-        ));
-    }
+    let tip = layout.tip()?;
+    check_beginning(holdings(tip, Some(meta)), report);
     replay.finish(report)?;
-    let (people, misplaced) = people::census(&inventory.live)?;
-    report.people = people;
-    if misplaced > 0 {
-        report.problem(format!("vault: {misplaced} people do not lie where their pseudonym says"));
+    check_people(&inventory, tip, report)
+}
+
+/// Whether the oldest record is the one that it should be.
+fn check_beginning(held: Option<Holdings>, report: &mut CheckReport) {
+    let first = report.first_seq;
+    match held.map(|held| held.first_seq) {
+        Some(kept) if kept < first => {
+            let last = first - 1;
+            report.problem(format!(
+                "records {kept} to {last} are lost: nobody pruned the files of the archive that had them"
+            ));
+        }
+        Some(_) if first > 1 => report.note(format!("records before {first} are pruned")),
+        None if first > 1 => report.note(format!(
+            "records before {first} are not here: pruned, or files of the archive are lost"
+        )),
+        _ => {}
+    }
+}
+
+/// Whether anybody is missing whom nobody erased, and the other way around.
+fn check_people(
+    inventory: &Inventory,
+    tip: Option<Tip>,
+    report: &mut CheckReport,
+) -> Result<(), JournalError> {
+    let census = census_of(inventory, tip)?;
+    report.people = census.people;
+    let losses = census.losses(holdings(tip, inventory.meta.as_ref()));
+    for (count, what) in [
+        (census.misplaced, "people do not lie where their pseudonym says"),
+        (losses.people, "people are lost: their clear texts are not there, and nobody erased them"),
+        (losses.erasures, "erasures are lost: clear texts of people who were erased may be back"),
+    ] {
+        if count > 0 {
+            report.problem(format!("vault: {count} {what}"));
+        }
+    }
+    if census.lost_before > 0 {
+        let lost = census.lost_before;
+        report.note(format!("vault: {lost} people are lost, which was found and told before"));
     }
     Ok(())
 }

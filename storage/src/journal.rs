@@ -165,6 +165,14 @@ pub struct RecoveryReport {
     pub archives: u64,
     /// People in the vault.
     pub people: u64,
+    /// People whom nobody erased and whose clear texts this start found missing.
+    pub people_lost: u64,
+    /// The same, found by earlier starts.
+    pub people_lost_before: u64,
+    /// Erasures of which there is no trace: so many people's clear texts may be back.
+    pub erasures_lost: u64,
+    /// First and last of the oldest records that nobody pruned and that are not there.
+    pub history_lost: Option<(u64, u64)>,
     /// What the directory was restored to, at the first start after a restore.
     pub restored: Option<String>,
 }

@@ -70,3 +70,14 @@ pub struct Record {
     /// The idempotency key of the request behind it: on the last record of its command only.
     pub claim: Option<Claim>,
 }
+
+impl Record {
+    /// Whom it names.
+    pub(crate) fn people(&self) -> impl Iterator<Item = Pseudonym> {
+        let (holder, vehicle) = match &self.event {
+            Event::Lot(lot::Event::Reserved(reserved)) => (Some(reserved.holder), reserved.vehicle),
+            Event::Lot(_) | Event::Slot(..) => (None, None),
+        };
+        self.by.map(|by| by.subject).into_iter().chain(holder).chain(vehicle)
+    }
+}

@@ -12,6 +12,7 @@ use crate::error::JournalError;
 use crate::format::{Assembler, Frame, FrameKey, Group, SnapshotHead, Tip};
 use crate::index::LotIndex;
 use crate::paging::Frames;
+use crate::sled_journal::people::serial_of;
 
 /// Intact snapshots of each lot, oldest first.
 pub(crate) type Heads = BTreeMap<LotKey, Vec<SnapshotHead>>;
@@ -28,6 +29,8 @@ pub(crate) struct Scan {
     pub(crate) last_seq: u64,
     pub(crate) last_at: Timestamp,
     pub(crate) index: LotIndex,
+    /// How many places were given to people at least: one more than the last that a record names.
+    pub(crate) places_named: u64,
     /// Frames after the last whole commit.
     pub(crate) discarded: Vec<FrameKey>,
     /// First record of every commit: a tail begins at one.
@@ -48,6 +51,7 @@ pub(crate) fn scan(
         last_seq: first_seq - 1,
         last_at: Timestamp::default(),
         index: LotIndex::default(),
+        places_named: 0,
         discarded: Vec::new(),
         commit_starts: Vec::new(),
         frames: 0,
@@ -128,6 +132,8 @@ impl Scan {
                 .map_err(|error| JournalError::damaged(place, error.to_string()))?;
             self.last_seq = record.seq;
             self.last_at = self.last_at.max(record.at);
+            let named = record.people().filter_map(|person| serial_of(person.0)).max();
+            self.places_named = named.map_or(0, |place| place + 1).max(self.places_named);
         }
         Ok(())
     }
@@ -208,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_epoch_changes_whenever_history_may_have_shrunk() {
-        let tip = |epoch, seq| Some(Tip { epoch, seq });
+        let tip = |epoch, seq| Some(Tip::bare(epoch, seq));
         let below = |seq| Continuation::NewEpoch { ends_below: Some(seq) };
         let unknown = Continuation::NewEpoch { ends_below: None };
         for (epoch, last_seq, tip, expected) in [

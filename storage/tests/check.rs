@@ -89,7 +89,7 @@ fn each_kind_of_damage_is_found() {
         ("TIP is missing", |dir| fs::remove_file(dir.join("TIP")).unwrap()),
         ("CURRENT is missing", |dir| fs::remove_file(dir.join("CURRENT")).unwrap()),
         ("records are lost", |dir| {
-            let tip = lotkeeper_storage::format::Tip { epoch: 1, seq: 1 << 40 };
+            let tip = lotkeeper_storage::format::Tip::bare(1, 1 << 40);
             fs::write(dir.join("TIP"), tip.to_bytes()).unwrap();
         }),
         ("wrong checksum", |dir| {

@@ -133,7 +133,7 @@ fn snapshots_of_format_1_are_read_and_written() {
 
 #[test]
 fn tips_of_format_1_are_read_and_written() {
-    let tip = Tip { epoch: EPOCH, seq: 4_242 };
+    let tip = Tip::bare(EPOCH, 4_242);
     assert_bytes(&tip.to_bytes(), TIP);
     assert_eq!(Tip::from_bytes(&bytes_of(TIP)).unwrap(), tip);
 }

@@ -85,7 +85,7 @@ fn directory_of_format_2(dir: &Path) -> u64 {
     let frames = bytes_of(FORMAT_1);
     let last_seq = commits(|_| None).concat().last().unwrap().seq;
     std::fs::write(dir.join("CURRENT"), "journal-000001\n").unwrap();
-    std::fs::write(dir.join("TIP"), Tip { epoch: EPOCH, seq: last_seq }.to_bytes()).unwrap();
+    std::fs::write(dir.join("TIP"), Tip::bare(EPOCH, last_seq).to_bytes()).unwrap();
     sled_tree(dir, "frames", |tree| {
         let mut rest = frames.as_slice();
         while !rest.is_empty() {

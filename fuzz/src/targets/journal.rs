@@ -178,7 +178,7 @@ fn marker_seeds() -> Vec<Vec<u8>> {
     let (frame, chunk) =
         (FrameKey { first_seq: 7, part: 1 }, SnapshotKey { lot: LotKey(1), seq: 2, chunk: 3 });
     vec![
-        Tip { epoch: 7, seq: 9 }.to_bytes().to_vec(),
+        Tip::bare(7, 9).to_bytes().to_vec(),
         frame.to_bytes().to_vec(),
         chunk.to_bytes().to_vec(),
         b"journal-000001\n".to_vec(),

@@ -11,8 +11,10 @@ use super::parts::Header;
 use super::stream::Backup;
 use crate::check::PrivateCopy;
 use crate::error::JournalError;
+use crate::sled_journal::places::Losses;
 use crate::sled_journal::{
-    Archives, Inventory, Layout, Options, bytes_about, refuse_lost_log, source_of,
+    Archives, Inventory, Layout, Options, bytes_about, census_of, holdings, refuse_lost_log,
+    source_of,
 };
 
 /// Backs up a data directory without starting anything on it.
@@ -31,7 +33,14 @@ pub fn of_directory(data_dir: &Path, taken_at: Timestamp) -> Result<Backup, Jour
     let live_dir = layout.current()?.filter(|live| !live.being_made).ok_or_else(none)?.dir;
     let copy = PrivateCopy::of(&live_dir)?;
     let inventory = Inventory::open(&copy.dir, &Options::default())?;
-    refuse_lost_log(&inventory, layout.tip()?)?;
+    let tip = layout.tip()?;
+    refuse_lost_log(&inventory, tip)?;
+    let mut census = census_of(&inventory, tip)?;
+    let losses = census.losses(holdings(tip, inventory.meta.as_ref()));
+    if losses != Losses::default() {
+        tracing::warn!(?losses, "people or erasures are lost; the backup has what is there");
+    }
+    census.mend(&inventory.live)?;
     for broken in &inventory.broken {
         tracing::warn!(reason = %broken, "a snapshot is left out");
     }

@@ -21,6 +21,7 @@ use crate::error::JournalError;
 use crate::files;
 use crate::format::{Frame, FrameKey, SnapshotKey, Tip, head_of, split_chunks};
 use crate::scan::{Heads, older_of};
+use crate::sled_journal::places::{Census, Gone};
 use crate::sled_journal::{ArchiveWriter, Layout, Live, Meta, create_live};
 
 /// Archived records go into files of about this size, so that they can be pruned piece by piece.
@@ -347,9 +348,12 @@ impl<'a> Builder<'a> {
         self.epochs.retain(|(first_seq, _)| *first_seq <= end);
         self.epochs.push((end + 1, epoch));
         self.live.set_meta(&Meta { first_seq: self.live_first, epochs: self.epochs })?;
+        let mut census = Census::take(&self.live, 0, Gone::Lost, &mut |_| {})?;
+        census.mend(&self.live)?;
+        let held = census.holdings(self.surveyed.contents.header.first_seq);
         self.live.make_durable()?;
         files::sync_tree(&self.live.dir)?;
-        let tip = Tip { epoch, seq: end };
+        let tip = Tip { epoch, seq: end, holdings: Some(held) };
         files::write_atomic(&layout.tip_path(), &tip.to_bytes(), true)?;
         layout.set_current(files::name_of(&self.live.dir))?;
         Ok(epoch)

@@ -16,7 +16,7 @@ use super::reach::{Lots, Reach};
 use crate::format::{
     Assembler, Frame, Group, SNAPSHOT_BYTES_MAX, SnapshotHead, decode_snapshot, head_of,
 };
-use crate::sled_journal::people;
+use crate::sled_journal::{old_people, people};
 
 /// Up to where a restore goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +191,7 @@ impl Survey {
             self.seen.people_rows += 1;
             self.people += match row.tree {
                 PeopleTree::Placed => people::count(&row.value).map_err(why)?,
-                PeopleTree::Old => people::count_old(&row.value).map_err(why)?,
+                PeopleTree::Old => old_people::count(&row.value).map_err(why)?,
             };
         }
         Ok(())

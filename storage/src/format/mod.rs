@@ -21,7 +21,7 @@ pub use assembler::{Assembler, Group};
 pub use encoder::{Encoder, FrameSpan};
 pub use frame::{Frame, FrameKey, Header};
 pub use snapshot::{SnapshotHead, SnapshotKey, decode_snapshot, encode_snapshot, join_chunks};
-pub use tip::Tip;
+pub use tip::{Holdings, Tip};
 
 pub(crate) use frame::{HEADER_BYTES, frame_bytes};
 pub(crate) use snapshot::{head_of, split_chunks};
@@ -35,7 +35,7 @@ pub const FRAME_FORMAT: u16 = 2;
 /// The same of snapshots and of the tip file, which have not changed since format 1.
 pub const SNAPSHOT_FORMAT: u16 = 1;
 /// See [`SNAPSHOT_FORMAT`].
-pub const TIP_FORMAT: u16 = 1;
+pub const TIP_FORMAT: u16 = 2;
 /// A frame with its header. sled moves a leaf of up to 16 values that exceeds 128 KiB out to a file it
 /// never syncs; with at most 6 KiB a value that cannot happen.
 pub const FRAME_BYTES_MAX: usize = 6 * 1024;

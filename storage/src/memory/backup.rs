@@ -9,7 +9,7 @@ use super::disk::Disk;
 use crate::backup::{Backup, Header, PeopleRow, PeopleTree, Source};
 use crate::error::JournalError;
 use crate::format::FrameKey;
-use crate::sled_journal::people::old_entry;
+use crate::sled_journal::old_people;
 
 /// Copies everything up to a sequence; frames are shared, not copied.
 pub(super) fn begin(
@@ -19,7 +19,7 @@ pub(super) fn begin(
 ) -> Result<Backup, JournalError> {
     let mut people = Vec::with_capacity(disk.people.len());
     for (pseudonym, (tenant, kind, clear)) in &disk.people {
-        let (key, value) = old_entry(pseudonym.0, tenant, *kind, clear)?;
+        let (key, value) = old_people::entry(pseudonym.0, tenant, *kind, clear)?;
         people.push(PeopleRow { tree: PeopleTree::Old, key, value });
     }
     let within = disk.snapshots.iter().filter(|((_, seq), _)| *seq <= last_seq);

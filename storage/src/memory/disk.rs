@@ -61,7 +61,7 @@ impl MemoryStore {
             pseudonyms: HashMap::new(),
             unsynced_people: Vec::new(),
             epoch: None,
-            tip: Tip { epoch: 0, seq: 0 },
+            tip: Tip::bare(0, 0),
             first_seq: 1,
             index: LotIndex::default(),
             openings: 0,

@@ -74,7 +74,7 @@ impl MemoryJournal {
                 }
             };
         disk.epoch = Some(epoch);
-        disk.tip = Tip { epoch, seq: found.last_seq };
+        disk.tip = Tip::bare(epoch, found.last_seq);
         disk.index = found.index.clone();
         let starts = found.starts(&heads);
         let tail_start = found.tail_start(&starts, PLACE).expect(why);
@@ -143,7 +143,7 @@ impl MemoryJournal {
         let mut disk = self.store.lock();
         let disk = self.fence(&mut disk)?;
         disk.sync();
-        disk.tip = Tip { epoch: self.epoch, seq: self.last_seq };
+        disk.tip = Tip::bare(self.epoch, self.last_seq);
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl MemoryJournal {
     /// Does as if all were durable.
     pub(crate) fn claim_durable(&mut self) -> Result<(), JournalError> {
         let mut disk = self.store.lock();
-        self.fence(&mut disk)?.tip = Tip { epoch: self.epoch, seq: self.last_seq };
+        self.fence(&mut disk)?.tip = Tip::bare(self.epoch, self.last_seq);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use lotkeeper_engine::time::Timestamp;
 use super::archive::Archive;
 use super::keeping::Busy;
 use super::live::Live;
-use super::people::is_person_of_format_1;
+use super::old_people::is_person;
 use super::shared::Shared;
 use crate::backup::{Backup, Header, PeopleRow, PeopleRows, PeopleTree, Snapshots, Source};
 use crate::error::JournalError;
@@ -82,7 +82,7 @@ fn people(live: &Arc<Live>) -> PeopleRows {
     });
     // A directory of format 1 that was never opened since has hashes beside its people.
     Box::new(rows.into_iter().flatten().filter(|row| match row {
-        Ok(PeopleRow { tree: PeopleTree::Old, key, .. }) => is_person_of_format_1(key),
+        Ok(PeopleRow { tree: PeopleTree::Old, key, .. }) => is_person(key),
         Ok(_) | Err(_) => true,
     }))
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sled::Tree;
 
 use super::live::{Live, Meta};
+use super::places;
 use crate::error::JournalError;
 use crate::files;
 use crate::format::FrameKey;
@@ -55,7 +56,7 @@ fn tree(from: &Live, to: &Live, tree: impl Fn(&Live) -> &Tree) -> Result<(), Jou
 /// Copies snapshots and people as they are now, says what the log is, and gets all of it onto the disk.
 pub(super) fn complete(from: &Live, to: &Live, meta: &Meta) -> Result<(), JournalError> {
     tree(from, to, |live| &live.snapshots)?;
-    tree(from, to, |live| &live.people)?;
+    places::copy(from, to)?;
     tree(from, to, |live| &live.old_vault)?;
     to.set_meta(meta)?;
     to.make_durable()?;

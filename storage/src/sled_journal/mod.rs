@@ -12,9 +12,12 @@ mod keeping;
 pub(crate) mod layout;
 mod live;
 mod marks;
+pub(crate) mod old_people;
 mod open;
 mod options;
 pub(crate) mod people;
+pub(crate) mod places;
+mod pruning;
 mod reader;
 mod rotation;
 mod shared;
@@ -35,8 +38,9 @@ pub(crate) use copy::create as create_live;
 pub(crate) use guard::caught;
 pub use guard::silence_guarded_panics;
 pub(crate) use layout::{Layout, LiveDir};
+use live::Cost;
 pub(crate) use live::{Live, Meta};
-pub(crate) use open::{Archives, Inventory, refuse_lost_log};
+pub(crate) use open::{Archives, Inventory, census_of, holdings, refuse_lost_log};
 pub use options::Options;
 
 use crate::error::JournalError;
@@ -73,6 +77,8 @@ pub struct SledJournal {
     /// Lots that got a snapshot while a backup kept their older ones.
     surplus: BTreeSet<LotKey>,
     stats: CommitStats,
+    /// The oldest record that is to be kept.
+    kept_from: u64,
     written_tip: Tip,
     rotation: Option<Rotation>,
     rotate_above_bytes: u64,
@@ -134,7 +140,8 @@ impl SledJournal {
             encoder: Encoder::default(),
             snapshot_buffer: Vec::new(),
             stats: CommitStats::default(),
-            written_tip: Tip { epoch, seq: last_seq },
+            kept_from: opened.kept_from,
+            written_tip: Tip::bare(epoch, last_seq),
             rotation: None,
             rotate_above_bytes: options.rotate_bytes,
             maintenance: Maintenance { first_seq, ..Maintenance::default() },
@@ -153,7 +160,7 @@ impl SledJournal {
         for (key, bytes) in self.encoder.frames() {
             self.live.put(&self.live.frames, key.to_bytes(), bytes)?;
         }
-        let cost = self.live.make_durable()?;
+        let cost = self.make_durable()?;
         Ok(CommitStats {
             frames: self.encoder.frame_count() as u64,
             bytes: self.encoder.bytes().len() as u64,
@@ -162,21 +169,32 @@ impl SledJournal {
         })
     }
 
-    /// The tip is a hint for the next start: that it cannot be written stops nobody.
-    fn write_tip(&mut self, sync: bool) {
-        let tip = Tip { epoch: self.epoch, seq: self.last_seq };
+    /// Gets everything onto the disk that was handed to sled before.
+    fn make_durable(&self) -> Result<Cost, JournalError> {
+        let written = self.shared.people.written();
+        let cost = self.live.make_durable()?;
+        self.shared.people.is_durable(written);
+        Ok(cost)
+    }
+
+    /// The tip is a hint for the next start: that it cannot be written stops nobody but pruning.
+    fn write_tip(&mut self, sync: bool) -> Result<(), JournalError> {
+        let holdings = Some(self.shared.people.holdings(self.kept_from));
+        let tip = Tip { epoch: self.epoch, seq: self.last_seq, holdings };
         if tip == self.written_tip && !sync {
-            return;
+            return Ok(());
         }
         let path = self.shared.layout.tip_path();
-        match files::write_atomic(&path, &tip.to_bytes(), sync) {
+        let written = files::write_atomic(&path, &tip.to_bytes(), sync);
+        match &written {
             Ok(()) => self.written_tip = tip,
             Err(error) => tracing::warn!(%error, "the tip file stays behind"),
         }
+        written
     }
 
     fn look_around(&mut self) -> Result<(), JournalError> {
-        self.write_tip(false);
+        drop(self.write_tip(false));
         if self.live.blobs()? > 0 {
             let detail = "sled moved a value out to blobs/, which it does not sync";
             return Err(JournalError::damaged(self.live.place(), detail));
@@ -260,36 +278,6 @@ impl SledJournal {
         tracing::info!(bytes = self.maintenance.journal_bytes, "rotation ended");
         Ok(())
     }
-
-    /// Removes files of the archive whose newest record is old enough, oldest first.
-    fn prune(&mut self) {
-        let retention = self.shared.options.archive_retention_seconds;
-        let retention_micros = i64::try_from(retention.saturating_mul(1_000_000));
-        let retention_micros = retention_micros.unwrap_or(i64::MAX);
-        let first_seq = loop {
-            let (oldest, first_seq) = {
-                let log = self.shared.log.read();
-                (log.archives.first().cloned(), log.first_seq())
-            };
-            let Some(archive) = oldest else { break first_seq };
-            let old = archive
-                .newest_at()
-                .map(|newest_at| self.last_at.micros_since(newest_at) >= retention_micros);
-            match old {
-                Ok(true) => {}
-                Ok(false) => break first_seq,
-                Err(error) => {
-                    tracing::error!(%error, "a file of the archive cannot be judged and stays");
-                    break first_seq;
-                }
-            }
-            self.shared.log.write().archives.remove(0);
-            if let Err(error) = files::remove_if_there(&archive.path) {
-                tracing::error!(%error, "a pruned file of the archive stays on the disk");
-            }
-        };
-        self.maintenance.first_seq = first_seq;
-    }
 }
 
 impl Journal for SledJournal {
@@ -336,10 +324,8 @@ impl Journal for SledJournal {
     fn sync(&mut self) -> Result<(), JournalError> {
         self.shared.check_poison()?;
         let written = self.shared.people.write(&self.live);
-        written
-            .and_then(|()| self.live.make_durable())
-            .map_err(|error| self.shared.poison(error))?;
-        self.write_tip(true);
+        written.and_then(|()| self.make_durable()).map_err(|error| self.shared.poison(error))?;
+        drop(self.write_tip(true));
         Ok(())
     }
 

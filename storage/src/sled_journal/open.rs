@@ -11,14 +11,18 @@ use super::layout::{Layout, LiveDir};
 use super::live::{Live, Meta};
 use super::options::Options;
 use super::people::People;
+use super::places::{Census, Gone};
 use super::snapshots::Broken;
 use crate::error::JournalError;
 use crate::files;
-use crate::format::{SnapshotHead, Tip};
+use crate::format::{Holdings, SnapshotHead, Tip};
 use crate::journal::{EpochStory, RecoveryReport};
 use crate::paging::Part;
 use crate::scan::{Continuation, Heads, Scan, continuation, scan};
 use crate::snapshot::LotSnapshot;
+
+/// Directories of this format and later ones have no empty place among people.
+const FORMAT_OF_RUNS: u16 = 3;
 
 /// An open journal directory and what is in it.
 pub(crate) struct Inventory {
@@ -69,6 +73,8 @@ pub(super) struct Opened {
     pub(super) tail_start: u64,
     pub(super) report: RecoveryReport,
     pub(super) people: People,
+    /// The oldest record that is to be kept; it may be lost.
+    pub(super) kept_from: u64,
 }
 
 /// Removes what is there of unfinished snapshots, and tells of the damaged ones.
@@ -95,10 +101,15 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
     refuse_lost_log(&inventory, tip)?;
     let Inventory { mut live, meta, heads, scan, blobs, broken } = inventory;
     let left_out = leave_out(&live, broken)?;
-    let people = {
+    let format = live.found_format()?;
+    let held = holdings(tip, meta.as_ref());
+    let (people, mut census) = {
         let (live, place) = (Arc::clone(&live), live.place());
-        with_limit(&place, options.open_seconds_max, move || People::load(&live))?
+        let (given, why) = (places_given(held, &scan), missing_means(format, tip));
+        with_limit(&place, options.open_seconds_max, move || People::load(&live, given, why))?
     };
+    let losses = census.losses(held);
+    census.mend(&live)?;
     for key in &scan.discarded {
         live.remove(&live.frames, key.to_bytes())?;
     }
@@ -106,9 +117,12 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
         discarded_frames: scan.discarded.len() as u64,
         rebuilt: rebuild_reason(failure.as_deref(), blobs),
         created: meta.is_none(),
-        format: live.found_format()?,
+        format,
         snapshots_left_out: left_out,
         people: people.count(),
+        people_lost: losses.people,
+        people_lost_before: census.lost_before,
+        erasures_lost: losses.erasures,
         restored: layout.restored()?,
         ..RecoveryReport::default()
     };
@@ -129,7 +143,15 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
         }
     }
     layout.remove_vault_key()?;
-    let tip = Tip { epoch: meta.epoch().unwrap_or_default(), seq: scan.last_seq };
+    let archives = joined_archives(layout, &meta, scan.last_seq)?;
+    report.first_seq = archives.first().map_or(meta.first_seq, |archive| archive.first_seq);
+    let kept_from = held.map_or(report.first_seq, |held| held.first_seq.min(report.first_seq));
+    report.history_lost = (kept_from < report.first_seq).then(|| (kept_from, report.first_seq - 1));
+    let tip = Tip {
+        epoch: meta.epoch().unwrap_or_default(),
+        seq: scan.last_seq,
+        holdings: Some(people.holdings(kept_from)),
+    };
     files::write_atomic(&layout.tip_path(), &tip.to_bytes(), true)?;
     if failure.is_some() {
         layout.clear_failure()?;
@@ -139,9 +161,7 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
     }
     let starts = scan.starts(&heads);
     let tail_start = scan.tail_start(&starts, &live.place())?;
-    let archives = joined_archives(layout, &meta, scan.last_seq)?;
     report.journal = files::name_of(&live.dir).to_owned();
-    report.first_seq = archives.first().map_or(meta.first_seq, |archive| archive.first_seq);
     report.archives = archives.len() as u64;
     Ok(Opened {
         snapshots: load(&live, &starts)?,
@@ -153,6 +173,7 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
         heads,
         scan,
         tail_start,
+        kept_from,
     })
 }
 
@@ -166,6 +187,33 @@ pub(crate) fn refuse_lost_log(inventory: &Inventory, tip: Option<Tip>) -> Result
         }
         (_, _) => Ok(()),
     }
+}
+
+/// What a log's tip says of the directory; another log's says nothing of it.
+pub(crate) fn holdings(tip: Option<Tip>, meta: Option<&Meta>) -> Option<Holdings> {
+    tip.filter(|tip| meta.and_then(Meta::epoch) == Some(tip.epoch))?.holdings
+}
+
+/// What a place without a person or a run stands for. Earlier releases left nothing in the place of whoever was
+/// erased, and a tip of format 1.
+fn missing_means(format: u16, tip: Option<Tip>) -> Gone {
+    match tip {
+        Some(Tip { holdings: None, .. }) => Gone::Erased,
+        _ if format < FORMAT_OF_RUNS => Gone::Erased,
+        _ => Gone::Lost,
+    }
+}
+
+/// How many places were given to people at least, as the tip and the records know.
+fn places_given(held: Option<Holdings>, scan: &Scan) -> u64 {
+    held.map_or(0, |held| held.places).max(scan.places_named)
+}
+
+/// Walks over the people of a directory that nobody has started.
+pub(crate) fn census_of(inventory: &Inventory, tip: Option<Tip>) -> Result<Census, JournalError> {
+    let live = &inventory.live;
+    let given = places_given(holdings(tip, inventory.meta.as_ref()), &inventory.scan);
+    Census::take(live, given, missing_means(live.found_format()?, tip), &mut |_| {})
 }
 
 fn rebuild_reason(failure: Option<&str>, blobs: usize) -> Option<String> {

@@ -6,7 +6,8 @@
 //! another page, and each page is logged.) Who is known is kept in memory, 40 to 75 bytes each, under a hash
 //! whose secret ends with the process.
 //!
-//! Directories of format 1 have people under random pseudonyms in a tree of their own; they stay there.
+//! Directories of format 1 have people under random pseudonyms in a tree of their own; they stay there, and whoever
+//! is erased there leaves the key. No place is ever empty: see [`super::places`].
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use quick_cache::sync::Cache;
 use uuid::{Builder, Uuid};
 
 use super::live::Live;
+use super::old_people;
+use super::places::{Census, Gone, Run};
 use crate::error::JournalError;
-use crate::format::CHUNK_BYTES_MAX;
+use crate::format::{CHUNK_BYTES_MAX, Holdings};
 use crate::vault::PersonKind;
 
 /// Clear texts kept in memory: about 100 bytes each.
@@ -29,10 +32,6 @@ const CLEAR_TEXTS_CACHED_MAX: usize = 50_000;
 const RANDOM_BYTES: usize = 10;
 /// Drawn at once: a call of the kernel costs as much as the rest of a new person.
 const RANDOM_POOL_BYTES: usize = 64 * RANDOM_BYTES;
-/// Format 1: before a pseudonym in the old tree, and before a hash.
-const OLD_BY_PSEUDONYM: u8 = 2;
-const OLD_BY_HASH: u8 = 1;
-
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Person {
     pub(super) tenant: String,
@@ -49,7 +48,16 @@ pub(super) struct Placed {
 
 impl Placed {
     fn serial(&self) -> u64 {
-        serial_of(Uuid::from_bytes(self.pseudonym)).unwrap_or_default()
+        place_of(&self.pseudonym)
+    }
+
+    fn is_erased(&self) -> bool {
+        Run::of(&self.read()).is_some()
+    }
+
+    fn read(&self) -> Read<'_> {
+        let Person { tenant, kind, clear } = &self.person;
+        Read { pseudonym: self.pseudonym, tenant, kind: *kind, clear }
     }
 }
 
@@ -62,6 +70,13 @@ pub(crate) struct Read<'a> {
     pub(crate) clear: &'a str,
 }
 
+impl Read<'static> {
+    /// An entry without texts: see [`super::places`].
+    pub(super) fn new(pseudonym: [u8; 16], kind: u8) -> Self {
+        Self { pseudonym, tenant: "", kind, clear: "" }
+    }
+}
+
 impl Read<'_> {
     pub(crate) fn pseudonym(&self) -> Uuid {
         Uuid::from_bytes(self.pseudonym)
@@ -69,10 +84,13 @@ impl Read<'_> {
 }
 
 /// The place of a person; nothing for those of format 1.
-pub(super) fn serial_of(pseudonym: Uuid) -> Option<u64> {
-    let bytes = pseudonym.as_bytes();
-    let serial = bytes[..6].iter().fold(0, |serial, byte| serial << 8 | u64::from(*byte));
-    (pseudonym.get_version_num() == 8).then_some(serial)
+pub(crate) fn serial_of(pseudonym: Uuid) -> Option<u64> {
+    (pseudonym.get_version_num() == 8).then(|| place_of(pseudonym.as_bytes()))
+}
+
+/// The place in the bytes of a pseudonym that has one.
+pub(crate) fn place_of(pseudonym: &[u8; 16]) -> u64 {
+    pseudonym[..6].iter().fold(0, |place, byte| place << 8 | u64::from(*byte))
 }
 
 /// Two hashes of a person, each with a secret of its own: 128 bits, so that two people never share them.
@@ -108,6 +126,21 @@ pub(crate) struct People {
     /// Held exclusively by an erasure: what it erases does not come back into `clear`.
     pub(super) erasing: RwLock<()>,
     pub(super) clear: Cache<Uuid, Arc<str>>,
+    /// What was handed to the tree; changed by whoever has the gate.
+    written: Mutex<Extent>,
+    /// What of it is on the disk at least.
+    durable: Mutex<Extent>,
+    /// People under random pseudonyms, erased ones too.
+    old_people: u64,
+}
+
+/// How far people go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// The next place.
+    pub(crate) places: u64,
+    /// How many were erased.
+    pub(crate) erased: u64,
 }
 
 /// People on their way to the tree, in the order of their places.
@@ -136,6 +169,18 @@ impl Queue {
         Ok(Pseudonym(pseudonym))
     }
 
+    /// Leaves a run in the place of a person who is not on the disk yet; tells whether there is one.
+    pub(super) fn erase(&mut self, pseudonym: Uuid) -> bool {
+        let bytes = pseudonym.into_bytes();
+        let Some(placed) = self.waiting.iter_mut().find(|placed| placed.pseudonym == bytes) else {
+            return false;
+        };
+        let run = Run::erased(placed.serial()).entry();
+        let nobody = Person { tenant: String::new(), kind: run.kind, clear: String::new() };
+        *placed = Placed { pseudonym: run.pseudonym, person: nobody };
+        true
+    }
+
     pub(super) fn find(&self, pseudonym: Uuid, serial: u64) -> Option<&Person> {
         [&self.waiting, &*self.writing]
             .into_iter()
@@ -148,9 +193,9 @@ impl Queue {
 }
 
 impl People {
-    /// Reads who is known. Drops what format 1 kept to find people by: hashes under a secret on the disk.
-    pub(crate) fn load(live: &Live) -> Result<Self, JournalError> {
-        let people = Self {
+    /// Reads who is known, and says what a walk over them found; at least `named` places were given.
+    pub(crate) fn load(live: &Live, named: u64, why: Gone) -> Result<(Self, Census), JournalError> {
+        let mut people = Self {
             known: DashMap::default(),
             secrets: (RandomState::new(), RandomState::new()),
             queue: Mutex::new(Queue {
@@ -163,35 +208,22 @@ impl People {
             gate: Mutex::default(),
             erasing: RwLock::default(),
             clear: Cache::new(CLEAR_TEXTS_CACHED_MAX),
+            written: Mutex::default(),
+            durable: Mutex::default(),
+            old_people: 0,
         };
-        let mut next_serial = 0;
-        for value in live.people.iter().values() {
-            let value = value.map_err(|error| live.error("read", &error))?;
-            for read in decode(live, &value) {
-                let read = read?;
-                let pseudonym = read.pseudonym();
-                next_serial = next_serial.max(serial_of(pseudonym).unwrap_or_default() + 1);
-                let name = people.name_of(read.tenant, read.kind, read.clear);
-                people.known.insert(name, Pseudonym(pseudonym));
-            }
-        }
-        for entry in &live.old_vault {
-            let (key, value) = entry.map_err(|error| live.error("read", &error))?;
-            match key.split_first() {
-                Some((&OLD_BY_PSEUDONYM, pseudonym)) => {
-                    let damaged = || JournalError::damaged(live.place(), "a pseudonym is not one");
-                    let pseudonym = Uuid::from_slice(pseudonym).map_err(|_| damaged())?;
-                    let person = decode_old(live, &value)?;
-                    people.known.insert(people.name(&person), Pseudonym(pseudonym));
-                }
-                Some((&OLD_BY_HASH, _)) => {
-                    live.remove(&live.old_vault, key)?;
-                }
-                _ => return Err(JournalError::damaged(live.place(), "a strange entry in `vault`")),
-            }
-        }
-        people.queue.lock().next_serial = next_serial;
-        Ok(people)
+        let census = Census::take(live, named, why, &mut |read| {
+            let name = people.name_of(read.tenant, read.kind, read.clear);
+            people.known.insert(name, Pseudonym(read.pseudonym()));
+        })?;
+        old_people::load(live, &mut |person, pseudonym| {
+            people.known.insert(people.name(&person), pseudonym);
+        })?;
+        let extent = Extent { places: census.places, erased: census.erased };
+        (people.written, people.durable) = (Mutex::new(extent), Mutex::new(extent));
+        people.old_people = census.old_people;
+        people.queue.lock().next_serial = census.places;
+        Ok((people, census))
     }
 
     /// How many are known.
@@ -237,7 +269,33 @@ impl People {
         }
         // Only now: whoever is not waiting any more is found in the tree.
         self.queue.lock().writing = Arc::default();
+        let mut written = self.written.lock();
+        written.places = people.last().map_or(written.places, |last| last.serial() + 1);
+        written.erased += people.iter().filter(|placed| placed.is_erased()).count() as u64;
         Ok(())
+    }
+
+    /// What was handed to the tree so far: durable with the next flush.
+    pub(crate) fn written(&self) -> Extent {
+        *self.written.lock()
+    }
+
+    /// Notes what a flush has got onto the disk: what was written before it began.
+    pub(crate) fn is_durable(&self, written: Extent) {
+        let mut durable = self.durable.lock();
+        durable.places = durable.places.max(written.places);
+        durable.erased = durable.erased.max(written.erased);
+    }
+
+    /// Notes an erasure in the tree.
+    pub(super) fn has_erased(&self) {
+        self.written.lock().erased += 1;
+    }
+
+    /// For the tip file.
+    pub(crate) fn holdings(&self, first_seq: u64) -> Holdings {
+        let Extent { places, erased } = *self.durable.lock();
+        Holdings { first_seq, places, erased, old_people: self.old_people }
     }
 }
 
@@ -248,16 +306,7 @@ pub(crate) fn append(value: &mut Vec<u8>, person: &impl Encode) -> Result<(), Jo
         .map_err(|error| JournalError::damaged("a clear text", error.to_string()))
 }
 
-/// The people of a value, up to the first that is damaged.
-pub(super) fn decode<'a>(
-    live: &Live,
-    value: &'a [u8],
-) -> impl Iterator<Item = Result<Read<'a>, JournalError>> {
-    let damaged = |error| JournalError::damaged(live.place(), format!("a person: {error}"));
-    read_all(value).map(move |read| read.map_err(damaged))
-}
-
-/// The same without a journal to name.
+/// The people of a value and their empty places, up to the first that is damaged.
 pub(crate) fn read_all(
     mut value: &[u8],
 ) -> impl Iterator<Item = Result<Read<'_>, bincode::error::DecodeError>> {
@@ -273,50 +322,16 @@ pub(crate) fn read_all(
     })
 }
 
-pub(super) fn decode_old(live: &Live, value: &[u8]) -> Result<Person, JournalError> {
-    decode_old_from(|| live.place(), value)
-}
-
-fn decode_old_from(place: impl Fn() -> String, value: &[u8]) -> Result<Person, JournalError> {
-    let config = bincode::config::standard().with_limit::<65_536>();
-    let decoded = bincode::decode_from_slice(value, config);
-    let (person, _) = decoded.map_err(|error| JournalError::damaged(place(), error.to_string()))?;
-    Ok(person)
-}
-
 /// Counts the people of a value that lies in a backup.
 pub(crate) fn count(value: &[u8]) -> Result<u64, JournalError> {
     let mut people = 0;
     for read in read_all(value) {
-        read.map_err(|error| {
+        let read = read.map_err(|error| {
             JournalError::damaged("a value of people".to_owned(), format!("a person: {error}"))
         })?;
-        people += 1;
+        people += u64::from(Run::of(&read).is_none());
     }
     Ok(people)
-}
-
-/// The same for a value of format 1.
-pub(crate) fn count_old(value: &[u8]) -> Result<u64, JournalError> {
-    decode_old_from(|| "a value of people".to_owned(), value).map(|_| 1)
-}
-
-/// Whether a key of the old tree leads to a person, and not from a hash.
-pub(super) fn is_person_of_format_1(key: &[u8]) -> bool {
-    key.first() == Some(&OLD_BY_PSEUDONYM)
-}
-
-/// The value of a person behind a random pseudonym, with its key, as format 1 had them.
-pub(crate) fn old_entry(
-    pseudonym: Uuid,
-    tenant: &str,
-    kind: PersonKind,
-    clear: &str,
-) -> Result<(Vec<u8>, Vec<u8>), JournalError> {
-    let (tenant, clear) = (tenant.to_owned(), clear.to_owned());
-    let mut value = Vec::new();
-    append(&mut value, &Person { tenant, kind: kind_number(kind), clear })?;
-    Ok((old_key(pseudonym).to_vec(), value))
 }
 
 /// A kind as it is on the disk.
@@ -327,12 +342,6 @@ pub(super) fn kind_number(kind: PersonKind) -> u8 {
     }
 }
 
-pub(super) fn old_key(pseudonym: Uuid) -> [u8; 17] {
-    let mut key = [OLD_BY_PSEUDONYM; 17];
-    key[1..].copy_from_slice(pseudonym.as_bytes());
-    key
-}
-
 /// The value that holds a place: the last one that begins at or before it.
 pub(super) fn chunk_at(
     live: &Live,
@@ -340,26 +349,4 @@ pub(super) fn chunk_at(
 ) -> Result<Option<(sled::IVec, sled::IVec)>, JournalError> {
     let found = live.people.range(..=serial.to_be_bytes()).next_back().transpose();
     found.map_err(|error| live.error("read", &error))
-}
-
-/// Counts people, and those who do not lie where their pseudonym says.
-pub(crate) fn census(live: &Live) -> Result<(u64, u64), JournalError> {
-    let (mut people, mut misplaced, mut next) = (0, 0, 0);
-    for entry in &live.people {
-        let (key, value) = entry.map_err(|error| live.error("read", &error))?;
-        let first = key.iter().fold(0, |serial, byte| serial << 8 | u64::from(*byte));
-        next = first.max(next);
-        for read in decode(live, &value) {
-            people += 1;
-            match serial_of(read?.pseudonym()).filter(|serial| *serial >= next) {
-                Some(serial) => next = serial + 1,
-                None => misplaced += 1,
-            }
-        }
-    }
-    for key in live.old_vault.iter().keys() {
-        let key = key.map_err(|error| live.error("read", &error))?;
-        people += u64::from(is_person_of_format_1(&key));
-    }
-    Ok((people, misplaced))
 }

@@ -10,9 +10,9 @@ use lotkeeper_engine::ids::Pseudonym;
 use uuid::Uuid;
 
 use super::live::Live;
-use super::people::{
-    Person, append, chunk_at, decode, decode_old, kind_number, old_key, serial_of,
-};
+use super::old_people;
+use super::people::{Person, chunk_at, kind_number, serial_of};
+use super::places::{decode, without};
 use super::shared::Shared;
 use crate::error::JournalError;
 use crate::vault::{PersonKind, Vault};
@@ -26,9 +26,10 @@ pub(super) struct SledVault(pub(super) Arc<Shared>);
 impl SledVault {
     fn person(&self, live: &Live, pseudonym: Uuid) -> Result<Option<Person>, JournalError> {
         let Some(serial) = serial_of(pseudonym) else {
-            let found = live.old_vault.get(old_key(pseudonym));
+            let found = live.old_vault.get(old_people::key(pseudonym));
             let found = found.map_err(|error| live.error("read", &error))?;
-            return found.map(|value| decode_old(live, &value)).transpose();
+            let there = found.filter(|value| !value.is_empty());
+            return there.map(|value| old_people::decode(live, &value)).transpose();
         };
         if let Some(person) = self.0.people.queue.lock().find(pseudonym, serial) {
             return Ok(Some(person.clone()));
@@ -44,25 +45,21 @@ impl SledVault {
         Ok(None)
     }
 
-    /// Takes a person out of the tree or out of the queue.
+    /// Takes a person out of the tree or out of the queue, and leaves the empty place.
     fn remove(&self, live: &Live, pseudonym: Uuid) -> Result<(), JournalError> {
+        let people = &self.0.people;
         let Some(serial) = serial_of(pseudonym) else {
-            return live.remove(&live.old_vault, old_key(pseudonym));
+            live.put(&live.old_vault, old_people::key(pseudonym), Vec::new())?;
+            people.has_erased();
+            return Ok(());
         };
-        let bytes = pseudonym.into_bytes();
-        self.0.people.queue.lock().waiting.retain(|placed| placed.pseudonym != bytes);
+        if people.queue.lock().erase(pseudonym) {
+            return Ok(());
+        }
         let Some((key, value)) = chunk_at(live, serial)? else { return Ok(()) };
-        let mut others = Vec::new();
-        for read in decode(live, &value) {
-            let read = read?;
-            if read.pseudonym() != pseudonym {
-                append(&mut others, &read)?;
-            }
-        }
-        match others.is_empty() {
-            true => live.remove(&live.people, key),
-            false => live.put(&live.people, key, others),
-        }
+        live.put(&live.people, key, without(live, &value, pseudonym)?)?;
+        people.has_erased();
+        Ok(())
     }
 }
 
@@ -134,7 +131,10 @@ impl Vault for SledVault {
         people.known.remove(&people.name(&person));
         people.clear.remove(&pseudonym.0);
         // Told to be gone, so it must not come back; and a write that failed here is lost for commits.
-        let removed = self.remove(&live, pseudonym.0).and_then(|()| live.make_durable());
-        removed.map(|_| true).map_err(|error| self.0.poison(error))
+        let removed = self.remove(&live, pseudonym.0).and_then(|()| {
+            let written = people.written();
+            live.make_durable().map(|_| people.is_durable(written))
+        });
+        removed.map(|()| true).map_err(|error| self.0.poison(error))
     }
 }

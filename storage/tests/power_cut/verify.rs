@@ -45,6 +45,9 @@ pub fn verify(data: &Path, truth: &Truth, depth: Depth) -> Result<Found, String>
     if let (Some(tip), Some(said)) = (tip, truth.epoch) {
         require!(tip.epoch != said || !new_epoch, "the epoch changed and nothing had shrunk");
     }
+    let lost = (report.people_lost, report.people_lost_before, report.erasures_lost);
+    require!(lost == (0, 0, 0), "people are told to be lost: {lost:?}");
+    require!(report.history_lost.is_none(), "pruning is told as a loss: {report:?}");
     require!(!report.created || truth.acked == 0, "a journal with records was made anew");
 
     let reader = journal.reader();

@@ -190,6 +190,12 @@ impl Life {
         }
     }
 
+    fn erase(&mut self, person: Pseudonym) {
+        self.say(&format!("erasing {}", person.0));
+        self.vault.erase(person).unwrap();
+        self.say(&format!("erased {}", person.0));
+    }
+
     fn snapshots(&mut self) {
         for lot in [LotKey(0), LotKey(1)] {
             self.journal.save_snapshot(&self.author.snapshot(lot)).unwrap();
@@ -210,9 +216,11 @@ impl Life {
             let person = self.person();
             self.steady(1);
             self.snapshots();
-            self.say(&format!("erasing {}", person.0));
-            self.vault.erase(person).unwrap();
-            self.say(&format!("erased {}", person.0));
+            self.erase(person);
+            // And one who is not on the disk yet.
+            let fleeting = self.person();
+            self.erase(fleeting);
+            self.steady(1);
         }
         self.say("phase rotation");
         let mut rotations = 0;

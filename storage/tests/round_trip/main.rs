@@ -87,7 +87,7 @@ proptest! {
         let (a, b) = (key(a), key(b));
         prop_assert_eq!(FrameKey::from_bytes(&a.to_bytes()).unwrap(), a);
         prop_assert_eq!(a.to_bytes().cmp(&b.to_bytes()), a.cmp(&b));
-        let tip = Tip { epoch: a.first_seq, seq: b.first_seq };
+        let tip = Tip::bare(a.first_seq, b.first_seq);
         prop_assert_eq!(Tip::from_bytes(&tip.to_bytes()).unwrap(), tip);
     }
 }
