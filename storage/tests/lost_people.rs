@@ -8,7 +8,7 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{Author, START};
+use common::{Author, START, released};
 use lotkeeper_engine::ids::{LotKey, Pseudonym, ReservationId, SlotIndex};
 use lotkeeper_engine::lot;
 use lotkeeper_engine::time::{Seconds, Window};
@@ -27,6 +27,9 @@ fn options(dir: &Path) -> Options {
 }
 
 fn open(dir: &Path) -> (SledJournal, Arc<dyn Vault>, RecoveryReport) {
+    if dir.join("CURRENT").exists() {
+        released(dir);
+    }
     let (journal, recovery) = SledJournal::open(options(dir)).unwrap();
     let vault = journal.vault();
     (journal, vault, recovery.report)
@@ -62,8 +65,7 @@ fn settled(dir: &Path) -> Vec<Pseudonym> {
 
 /// Works on the tree of people in the live journal, which is closed.
 fn tree<T>(dir: &Path, work: impl FnOnce(&sled::Tree) -> T) -> T {
-    let live = std::fs::read_to_string(dir.join("CURRENT")).unwrap();
-    let db = sled::open(dir.join(live.trim())).unwrap();
+    let db = sled::open(released(dir)).unwrap();
     let done = work(&db.open_tree("people").unwrap());
     db.flush().unwrap();
     done
@@ -162,6 +164,7 @@ fn erased_places_come_together_and_are_no_loss() {
     let dir = tempfile::tempdir().unwrap();
     let people = settled(dir.path());
     let rotating = Options { rotate_bytes: 1, ..options(dir.path()) };
+    released(dir.path());
     let (mut journal, _) = SledJournal::open(rotating).unwrap();
     let vault = journal.vault();
     // One of them is not on the disk yet, and the last of all stays.

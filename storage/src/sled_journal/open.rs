@@ -103,13 +103,9 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
     let left_out = leave_out(&live, broken)?;
     let format = live.found_format()?;
     let held = holdings(tip, meta.as_ref());
-    let (people, mut census) = {
-        let (live, place) = (Arc::clone(&live), live.place());
-        let (given, why) = (places_given(held, &scan), missing_means(format, tip));
-        with_limit(&place, options.open_seconds_max, move || People::load(&live, given, why))?
-    };
+    let given = (places_given(held, &scan), missing_means(format, tip));
+    let (people, census) = known_people(&live, given, options)?;
     let losses = census.losses(held);
-    census.mend(&live)?;
     for key in &scan.discarded {
         live.remove(&live.frames, key.to_bytes())?;
     }
@@ -144,9 +140,7 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
     }
     layout.remove_vault_key()?;
     let archives = joined_archives(layout, &meta, scan.last_seq)?;
-    report.first_seq = archives.first().map_or(meta.first_seq, |archive| archive.first_seq);
-    let kept_from = held.map_or(report.first_seq, |held| held.first_seq.min(report.first_seq));
-    report.history_lost = (kept_from < report.first_seq).then(|| (kept_from, report.first_seq - 1));
+    let kept_from = note_beginning(&archives, &meta, held, &mut report);
     let tip = Tip {
         epoch: meta.epoch().unwrap_or_default(),
         seq: scan.last_seq,
@@ -162,7 +156,6 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
     let starts = scan.starts(&heads);
     let tail_start = scan.tail_start(&starts, &live.place())?;
     report.journal = files::name_of(&live.dir).to_owned();
-    report.archives = archives.len() as u64;
     Ok(Opened {
         snapshots: load(&live, &starts)?,
         archives,
@@ -175,6 +168,34 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
         tail_start,
         kept_from,
     })
+}
+
+/// Reads who is known, and leaves runs where somebody is missing.
+fn known_people(
+    live: &Arc<Live>,
+    (given, why): (u64, Gone),
+    options: &Options,
+) -> Result<(People, Census), JournalError> {
+    let (shared, place) = (Arc::clone(live), live.place());
+    let (people, mut census) =
+        with_limit(&place, options.open_seconds_max, move || People::load(&shared, given, why))?;
+    census.mend(live)?;
+    Ok((people, census))
+}
+
+/// Tells where the log begins and what is missing there; gives the oldest record that is to be kept.
+fn note_beginning(
+    archives: &[Arc<Archive>],
+    meta: &Meta,
+    held: Option<Holdings>,
+    report: &mut RecoveryReport,
+) -> u64 {
+    let first_seq = archives.first().map_or(meta.first_seq, |archive| archive.first_seq);
+    let kept_from = held.map_or(first_seq, |held| held.first_seq.min(first_seq));
+    report.first_seq = first_seq;
+    report.archives = archives.len() as u64;
+    report.history_lost = (kept_from < first_seq).then(|| (kept_from, first_seq - 1));
+    kept_from
 }
 
 /// An empty journal beside a tip that says otherwise is a lost log, not a new one.

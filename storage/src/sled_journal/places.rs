@@ -95,7 +95,7 @@ impl Row {
     fn run(&mut self, run: Run) -> Result<(), JournalError> {
         match &mut self.open {
             Some(open) if open.next() == run.first && open.why == run.why => {
-                open.count = open.count.saturating_add(run.count)
+                open.count = open.count.saturating_add(run.count);
             }
             _ => {
                 self.close()?;
@@ -257,10 +257,10 @@ impl Census {
             self.places = after.max(self.places);
             match Run::of(&read) {
                 Some(Run { count, why: Gone::Erased, .. }) => {
-                    self.erased = self.erased.saturating_add(count)
+                    self.erased = self.erased.saturating_add(count);
                 }
                 Some(Run { count, why: Gone::Lost, .. }) => {
-                    self.lost_before = self.lost_before.saturating_add(count)
+                    self.lost_before = self.lost_before.saturating_add(count);
                 }
                 None => {
                     self.people += 1;

@@ -221,3 +221,17 @@ pub fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
         }
     }
 }
+
+/// Waits until nobody holds the sled directory that `CURRENT` names, and gives its path: threads of sled may hold the
+/// file for a moment after the journal is dropped.
+pub fn released(data: &std::path::Path) -> std::path::PathBuf {
+    let live = data.join(std::fs::read_to_string(data.join("CURRENT")).unwrap().trim());
+    let file = std::fs::File::open(live.join("db")).unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while file.try_lock().is_err() {
+        assert!(std::time::Instant::now() < deadline, "{} stays in use", live.display());
+        std::thread::yield_now();
+    }
+    file.unlock().unwrap();
+    live
+}
