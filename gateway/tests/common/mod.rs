@@ -211,7 +211,11 @@ pub fn mint(grant: &Grant) -> String {
 
 /// The real binary with nothing of the caller's configuration.
 pub fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lotkeeper"));
+    hermetic(Command::new(env!("CARGO_BIN_EXE_lotkeeper")))
+}
+
+/// A command that sees nothing of the caller's configuration.
+pub fn hermetic(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("LOTKEEPER_") {
             command.env_remove(name);
