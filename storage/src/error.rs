@@ -53,6 +53,12 @@ pub enum JournalError {
         /// What is under way.
         detail: &'static str,
     },
+    /// More new people wait for a commit than are kept in memory; nothing was made.
+    #[error("{waiting} new people wait for the journal; send it again when it has written them")]
+    Crowded {
+        /// How many.
+        waiting: usize,
+    },
     /// This kind of log has nothing to back up.
     #[error("this log cannot be backed up; `lotkeeper backup` asks a server with a data directory")]
     NoBackup,

@@ -10,7 +10,7 @@ use std::sync::{Arc, Barrier};
 
 use common::Author;
 use lotkeeper_engine::ids::{LotKey, Pseudonym};
-use lotkeeper_storage::{Journal, Options, PersonKind, SledJournal, Vault, check};
+use lotkeeper_storage::{Journal, JournalError, Options, PersonKind, SledJournal, Vault, check};
 use uuid::Uuid;
 
 const A: LotKey = LotKey(1);
@@ -158,4 +158,32 @@ fn people_of_format_1_stay_and_their_hashes_go() {
         let values: Vec<_> = vault.iter().values().map(|value| value.unwrap().to_vec()).collect();
         assert_eq!(values, [Vec::<u8>::new()], "the pseudonym stays, nothing of her does");
     });
+}
+
+/// Whoever wrote them himself would wait for the disk, which may hang; the journal's thread writes them when it looks around.
+#[test]
+fn newcomers_beyond_the_bound_are_sent_away_until_the_journal_has_written_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, vault) = open(dir.path());
+    let intern = |n| vault.intern("city", PersonKind::Vehicle, &plate(n));
+    let (mut pseudonyms, mut number) = (Vec::new(), 0);
+    let refused = loop {
+        match intern(number) {
+            Ok(pseudonym) => pseudonyms.push(pseudonym),
+            Err(refused) => break refused,
+        }
+        number += 1;
+        assert!(number < 10_000, "people without a bound");
+    };
+    assert!(matches!(refused, JournalError::Crowded { waiting } if waiting == pseudonyms.len()));
+    assert_eq!(intern(0).unwrap(), pseudonyms[0], "who is known is not sent away");
+    assert_eq!(vault.find("city", PersonKind::Vehicle, &plate(number)).unwrap(), None);
+    journal.maintain().unwrap();
+    pseudonyms.push(intern(number).unwrap());
+    journal.sync().unwrap();
+    drop((journal, vault));
+    let (_journal, vault) = open(dir.path());
+    for (n, pseudonym) in (0..).zip(&pseudonyms) {
+        assert_eq!(vault.reveal(*pseudonym).unwrap().as_deref(), Some(plate(n).as_str()));
+    }
 }

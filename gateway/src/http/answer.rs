@@ -77,6 +77,9 @@ pub fn invalid(faults: Vec<Fault>) -> Problem {
 
 /// The journal or vault could not be read: for the log, not for the caller.
 pub fn unreadable(what: &'static str, error: &JournalError) -> Problem {
+    if let JournalError::Crowded { .. } = error {
+        return Problem::overloaded(error.to_string());
+    }
     tracing::error!(request = current(), what, %error, "storage cannot be read");
     Problem::internal(format!("the {what} cannot be read; tell the operator the request id"))
 }

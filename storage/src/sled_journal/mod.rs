@@ -312,6 +312,10 @@ impl Journal for SledJournal {
         self.shared.check_poison()?;
         self.maintenance.rotated =
             self.finish_rotation().map_err(|error| self.shared.poison(error))?;
+        if self.shared.people.is_crowded() {
+            let written = self.shared.people.write(&self.live);
+            written.map_err(|error| self.shared.poison(error))?;
+        }
         let now = Instant::now();
         if now >= self.maintenance_due || self.maintenance.rotated {
             self.maintenance_due = now + Duration::from_millis(self.shared.options.tip_interval_ms);

@@ -28,6 +28,8 @@ use crate::vault::PersonKind;
 
 /// Clear texts kept in memory: about 100 bytes each.
 const CLEAR_TEXTS_CACHED_MAX: usize = 50_000;
+/// People who wait without a commit of their own before the journal writes them.
+const CROWD: usize = 1_024;
 /// Random bytes of a pseudonym, the six bits of a UUID's version and variant included.
 const RANDOM_BYTES: usize = 10;
 /// Drawn at once: a call of the kernel costs as much as the rest of a new person.
@@ -238,6 +240,11 @@ impl People {
     pub(super) fn name_of(&self, tenant: &str, kind: u8, clear: &str) -> Name {
         let name = |secret: &RandomState| secret.hash_one((tenant, kind, clear));
         (name(&self.secrets.0), name(&self.secrets.1))
+    }
+
+    /// Whether so many wait that they are worth a write without a commit: long before newcomers are sent away.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.queue.lock().waiting.len() >= CROWD
     }
 
     /// Writes who waits; durable with the next flush. The journal calls it before the frames of a commit.

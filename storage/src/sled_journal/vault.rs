@@ -17,8 +17,9 @@ use super::shared::Shared;
 use crate::error::JournalError;
 use crate::vault::{PersonKind, Vault};
 
-/// People who wait for a commit at most. Requests that are refused make people and no commits: without a
-/// bound they would fill the memory.
+/// People who wait for the journal's thread at most. Requests that are refused make people and no commits: without
+/// a bound they would fill the memory. Whoever comes then is sent away, because a caller who wrote them himself
+/// would wait for the disk in a thread that others need.
 const WAITING_MAX: usize = 4_096;
 
 pub(super) struct SledVault(pub(super) Arc<Shared>);
@@ -77,25 +78,23 @@ impl Vault for SledVault {
         }
         self.0.check_poison()?;
         // The entry is held, so two requests of a new person do not make two of them.
-        let (pseudonym, waiting) = match people.known.entry(name) {
-            Entry::Occupied(known) => return Ok(*known.get()),
+        match people.known.entry(name) {
+            Entry::Occupied(known) => Ok(*known.get()),
             Entry::Vacant(place) => {
                 let person = Person { tenant: tenant.to_owned(), kind, clear: clear.to_owned() };
                 let mut queue = people.queue.lock();
+                let waiting = queue.waiting.len();
+                if waiting >= WAITING_MAX {
+                    return Err(JournalError::Crowded { waiting });
+                }
                 let pseudonym = queue.add(person).map_err(|error| {
                     let dir = self.0.layout.dir();
                     JournalError::disk("draw random numbers for", dir, &error)
                 })?;
                 place.insert(pseudonym);
-                (pseudonym, queue.waiting.len())
+                Ok(pseudonym)
             }
-        };
-        if waiting >= WAITING_MAX {
-            // They are known already: a record may name people who are lost with a failed write.
-            let written = people.write(&self.0.live.read());
-            written.map_err(|error| self.0.poison(error))?;
         }
-        Ok(pseudonym)
     }
 
     fn find(
