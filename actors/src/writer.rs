@@ -18,6 +18,8 @@ use crate::vital::Vital;
 
 /// How often maintenance looks at the tip, the free space and rotation.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(500);
+/// A commit that takes longer is worth a line: a hundred times what a good disk needs. There is at most one in that time.
+const SLOW_COMMIT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Writer {
     pub journal: Box<dyn Journal>,
@@ -142,7 +144,11 @@ impl Writer {
             if let Err(error) = self.journal.commit(&commit.records) {
                 return Err(give_up(commit, error));
             }
-            self.shared.metrics.committed(commit.records.len(), started.elapsed());
+            let (records, took) = (commit.records.len(), started.elapsed());
+            self.shared.metrics.committed(records, took);
+            if took >= SLOW_COMMIT {
+                tracing::warn!(records, ?took, "a commit was slow; the disk is slow or shared");
+            }
         }
         if commit.records.is_empty() && commit.replies.is_empty() {
             return Ok(());

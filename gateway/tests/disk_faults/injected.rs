@@ -2,32 +2,89 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 
-use crate::common::{Process, must_run_without};
-use crate::{book, check, id_of, make_lot, recovers, refused, set, sound};
+use crate::common::{Process, hermetic, must_run_without};
+use crate::{DEADLINE, LOOK, book, check, id_of, make_lot, recovers, refused, set, sound};
+
+/// Whether strace cannot be used here; says so.
+fn strace_is_missing() -> bool {
+    let is_missing = Command::new("strace").arg("-V").output().is_err();
+    let reason = "strace is missing (apt-get install strace)";
+    assert!(!is_missing || !must_run_without("strace", reason), "strace is required");
+    is_missing
+}
+
+/// strace at a server that runs already: its calls fail or are late from now until this is dropped.
+///
+/// It is dropped before the server is told to end: what strace delays, it keeps even from SIGKILL.
+pub struct Attached(Child);
+
+impl Attached {
+    /// With these faults, of calls on some files where any are named. Nothing where there is no strace, or where nobody
+    /// may attach to another process.
+    pub async fn to(
+        server: &Process,
+        inject: &[&str],
+        files: &[PathBuf],
+        directory: &Path,
+    ) -> Option<Self> {
+        if strace_is_missing() {
+            return None;
+        }
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o"]).arg(directory.join("attached"));
+        command.args(["-p", &server.id().to_string()]);
+        command.args(["-e", "trace=fsync,fdatasync,read,pread64"]);
+        for fault in inject {
+            command.arg("-e").arg(format!("inject={fault}"));
+        }
+        for file in files {
+            command.arg("-P").arg(file);
+        }
+        let mut tracer = Self(command.stderr(Stdio::null()).spawn().unwrap());
+        let deadline = Instant::now() + DEADLINE;
+        while !is_traced(server.id()) {
+            if tracer.0.try_wait().unwrap().is_some() {
+                eprintln!("skipped: this machine lets nobody attach to another process");
+                return None;
+            }
+            assert!(Instant::now() < deadline, "strace does not attach");
+            tokio::time::sleep(LOOK).await;
+        }
+        Some(tracer)
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether all threads of a process are.
+fn is_traced(id: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).unwrap();
+    // A thread may be gone before it is looked at.
+    let status = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("status")).ok();
+    let mut threads = threads.filter_map(|thread| status(thread.ok()?));
+    threads.all(|status| !status.contains("TracerPid:\t0\n"))
+}
 
 /// The server under strace, which leaves the server as our own child; or nothing where there is no strace.
-fn injected(inject: &[&str], path: Option<&Path>, directory: &Path) -> Option<Command> {
-    if Command::new("strace").arg("-V").output().is_err() {
-        assert!(
-            !must_run_without("strace", "strace is missing (apt-get install strace)"),
-            "strace is required"
-        );
+pub fn injected(inject: &[&str], path: Option<&Path>, directory: &Path) -> Option<Command> {
+    if strace_is_missing() {
         return None;
     }
-    let mut command = Command::new("strace");
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("LOTKEEPER_") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = hermetic(Command::new("strace"));
     // `-D`: the tracer is a grandchild, so that signals and exit codes are the server's.
     command
-        .args(["-D", "-f", "-qq", "-e", "trace=fdatasync,pread64", "-o"])
+        .args(["-D", "-f", "-qq", "-e", "trace=fsync,fdatasync,pread64", "-o"])
         .arg(directory.join("trace"));
     for fault in inject {
         command.arg("-e").arg(format!("inject={fault}"));

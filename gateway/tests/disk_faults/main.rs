@@ -9,6 +9,10 @@ mod common;
 mod full;
 mod injected;
 mod lost;
+mod slow;
+mod unread;
+#[path = "../common/ws.rs"]
+mod ws;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
