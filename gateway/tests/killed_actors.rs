@@ -20,14 +20,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use common::{Server, token};
+use common::{Server, grant, mint, token, token_of};
 use http_common::bayed;
-use judge::history::{Answer, Operation, Outcome, Refusal};
-use judge::script::{Ground, Read};
+use judge::history::{Answer, Asker, Operation, Outcome, Refusal};
+use judge::script::{Ground, Read, asker};
 use judge::{Judgement, indefinite, text};
 use lotkeeper_actors::Engine;
 use lotkeeper_engine::ids::SlotIndex;
-use lotkeeper_gateway::auth::Role;
+use lotkeeper_gateway::auth::{Grant, Role};
 use process::seeded;
 use rand::rngs::{SmallRng, StdRng};
 use rand::{RngExt, SeedableRng};
@@ -39,6 +39,8 @@ use ws::{Event, Follower, Socket, Token};
 const LOTS: u64 = 3;
 const SLOTS: u8 = 3;
 const CLIENTS: u32 = 6;
+/// People of a history, beside staff.
+const DRIVERS: u8 = 2;
 const OPERATIONS: usize = 150;
 /// The lot of the devices, each with slots of its own.
 const BUSY: &str = "BUSY";
@@ -62,6 +64,14 @@ impl Clock {
     }
 }
 
+fn token_of_asker(by: Asker) -> String {
+    match by {
+        Asker::Staff => token(Role::Operator),
+        Asker::Driver(nth) => token_of(Role::Driver, &format!("driver-{nth}")),
+        Asker::Stranger => mint(&Grant { tenant: "elsewhere".to_owned(), ..grant(Role::Operator) }),
+    }
+}
+
 /// Plays one client of a history: every request must be answered, and none may be turned away.
 async fn play(
     server: Arc<Server>,
@@ -71,14 +81,14 @@ async fn play(
     left: Arc<AtomicUsize>,
     seed: u64,
 ) -> Vec<Operation> {
-    let mut rng = SmallRng::seed_from_u64(seed);
+    let (mut rng, by) = (SmallRng::seed_from_u64(seed), asker(number, DRIVERS));
     let mut done = Vec::new();
     let take = |left: usize| left.checked_sub(1);
     while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
         let call = ground.next(&mut rng);
         let wanted = ground.request(&call);
         let method = Method::from_bytes(wanted.method.as_bytes()).unwrap();
-        let mut request = server.request(method, &wanted.path).bearer_auth(token(Role::Operator));
+        let mut request = server.request(method, &wanted.path).bearer_auth(token_of_asker(by));
         if let Some(body) = wanted.body {
             request = request.header("content-type", "application/json").body(body);
         }
@@ -92,7 +102,7 @@ async fn play(
         let Read::Told(outcome) = ground.read(&call, status, answer.text.as_bytes()) else {
             panic!("{call}: {status} {}", answer.text);
         };
-        let operation = Operation { client: number, call, outcome, called_us, returned_us };
+        let operation = Operation { client: number, by, call, outcome, called_us, returned_us };
         ground.saw(&operation);
         done.push(operation);
     }

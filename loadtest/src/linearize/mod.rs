@@ -16,11 +16,11 @@ mod checker_tests;
 #[cfg(test)]
 mod tests;
 
-use self::judge::history::Operation;
-use self::judge::script::Ground;
+use self::judge::history::{Asker, Operation};
+use self::judge::script::{Ground, asker};
 use self::judge::{Judgement, Violation, indefinite, judge, text};
 use self::options::LinearizeOptions;
-use self::play::{Player, Round};
+use self::play::{Player, Round, Tokens};
 use crate::clock::Clock;
 use crate::error::LoadError;
 use crate::http::HttpClient;
@@ -41,6 +41,8 @@ pub const SUBCOMMAND: &str = "linearize";
 pub const CLIENT_THREADS: usize = 2;
 /// Tokens are good for so long; a run ends before.
 const TOKENS_VALID: Duration = Duration::from_secs(24 * 3_600);
+/// The tenant of those for whom the lots of a history are not there.
+const ELSEWHERE: &str = "elsewhere";
 /// The number of the client that looks at the end.
 const LOOKER: u32 = 1_000;
 
@@ -74,14 +76,21 @@ pub async fn run(options: LinearizeOptions) -> Result<bool, LoadError> {
     let how = Start { config: None, parent, settings: &[], listen };
     let mut server = Server::start(how).await?;
     let target = server.target(TOKENS_VALID).await?;
-    let (clock, token) = (Clock::start(), target.token(Role::Operator, 0).to_string());
+    let elsewhere = server.target_of(ELSEWHERE, TOKENS_VALID).await?;
+    let drivers = 0..usize::from(options.drivers);
+    let tokens = Tokens {
+        staff: target.token(Role::Operator, 0).to_string(),
+        drivers: drivers.map(|nth| target.token(Role::Driver, nth).to_string()).collect(),
+        stranger: elsewhere.token(Role::Operator, 0).to_string(),
+    };
+    let clock = Clock::start();
     let mut figures = Figures::default();
     let mut faults = Vec::new();
     // One round with a violation says enough: each is printed, written and drawn.
     while figures.histories < options.histories && faults.is_empty() && figures.violations == 0 {
         let lots = options.lots.min(options.histories - figures.histories);
         let seed = options.seed + figures.histories as u64;
-        let round = Round::new(clock, target.addr, token.clone(), lots * options.operations);
+        let round = Round::new(clock, target.addr, tokens.clone(), lots * options.operations);
         let played = play_round(&mut server, &round, &options, seed, lots, &mut figures).await?;
         for history in &played {
             judge_one(history, &options.out, &mut figures)?;
@@ -103,7 +112,7 @@ async fn play_round(
     lots: usize,
     figures: &mut Figures,
 ) -> Result<Vec<Played>, LoadError> {
-    let mut operator = HttpClient::new(round.addr, &round.token);
+    let mut operator = HttpClient::new(round.addr, &round.tokens.staff);
     let mut grounds = Vec::new();
     for nth in 0..lots as u64 {
         let seed = seed + nth;
@@ -117,7 +126,8 @@ async fn play_round(
     for (lot, (seed, _, ground)) in grounds.iter().enumerate() {
         let left = Arc::new(AtomicUsize::new(options.operations));
         for number in 0..u32::try_from(options.clients).unwrap_or(u32::MAX) {
-            let player = Player::new(number, round, ground, &left, *seed);
+            let who = (number, asker(number, options.drivers));
+            let player = Player::new(who, round, ground, &left, *seed);
             players.spawn(async move { (lot, player.play().await) });
         }
     }
@@ -133,7 +143,8 @@ async fn play_round(
     let mut played = Vec::new();
     for ((seed, slots, ground), mut operations) in grounds.into_iter().zip(histories) {
         let none_left = Arc::new(AtomicUsize::new(0));
-        operations.extend(Player::new(LOOKER, round, &ground, &none_left, seed).look().await);
+        let looker = (LOOKER, Asker::Staff);
+        operations.extend(Player::new(looker, round, &ground, &none_left, seed).look().await);
         play::bound(&mut operations, &down);
         played.push(Played { seed, slots, operations });
     }

@@ -34,6 +34,11 @@ pub struct LinearizeOptions {
     #[arg(long, default_value_t = 10)]
     pub clients: usize,
 
+    /// Drivers of each lot, whom the clients are dealt to: each several clients, beside staff and an operator of another
+    /// tenant. Without drivers everybody is staff.
+    #[arg(long, default_value_t = 3)]
+    pub drivers: u8,
+
     /// Operations of a history.
     #[arg(long, default_value_t = 300)]
     pub operations: usize,
@@ -62,6 +67,7 @@ impl LinearizeOptions {
             // Beyond it a list of a lot's reservations would not fit one page.
             ("--operations", self.operations, 10, 2_000),
             ("--slots", usize::from(self.slots), 2, 16),
+            ("--drivers", usize::from(self.drivers), 0, 16),
         ];
         for (flag, value, least, most) in ranges {
             if !(least..=most).contains(&value) {

@@ -4,7 +4,7 @@
 //! nothing about what was done; where the server was killed meanwhile, the operation took effect before it was up again or
 //! never. What was turned away at the door did nothing and is not part of the history.
 
-use super::judge::history::{Call, Operation, Outcome};
+use super::judge::history::{Asker, Call, Operation, Outcome};
 use super::judge::script::{Ground, Read, Request};
 use crate::clock::Clock;
 use crate::error::{HttpError, LoadError};
@@ -24,12 +24,30 @@ const RETRY: Duration = Duration::from_millis(5);
 /// Tries after which there is no server: two minutes.
 const TRIES_MAX: u32 = 24_000;
 
+/// What each asker shows at the door.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    pub staff: String,
+    pub drivers: Vec<String>,
+    pub stranger: String,
+}
+
+impl Tokens {
+    fn of(&self, asker: Asker) -> &str {
+        match asker {
+            Asker::Staff => &self.staff,
+            Asker::Driver(nth) => &self.drivers[usize::from(nth)],
+            Asker::Stranger => &self.stranger,
+        }
+    }
+}
+
 /// What all players of a round share.
 #[derive(Debug)]
 pub struct Round {
     pub clock: Clock,
     pub addr: SocketAddr,
-    pub token: String,
+    pub tokens: Tokens,
     /// Operations that are still to be begun, over all lots.
     left: AtomicUsize,
     operations: usize,
@@ -40,11 +58,11 @@ pub struct Round {
 
 impl Round {
     /// A round of so many operations.
-    pub fn new(clock: Clock, addr: SocketAddr, token: String, operations: usize) -> Arc<Self> {
+    pub fn new(clock: Clock, addr: SocketAddr, tokens: Tokens, operations: usize) -> Arc<Self> {
         Arc::new(Self {
             clock,
             addr,
-            token,
+            tokens,
             left: AtomicUsize::new(operations),
             operations,
             faults: <_>::default(),
@@ -68,6 +86,7 @@ impl Round {
 /// One client of one lot.
 pub struct Player {
     pub number: u32,
+    pub by: Asker,
     pub round: Arc<Round>,
     pub ground: Arc<Ground>,
     /// Operations of this lot that are still to be begun.
@@ -79,7 +98,7 @@ pub struct Player {
 impl Player {
     /// Connects at its first request.
     pub fn new(
-        number: u32,
+        (number, by): (u32, Asker),
         round: &Arc<Round>,
         ground: &Arc<Ground>,
         left: &Arc<AtomicUsize>,
@@ -87,7 +106,8 @@ impl Player {
     ) -> Self {
         Self {
             number,
-            client: HttpClient::new(round.addr, &round.token),
+            by,
+            client: HttpClient::new(round.addr, round.tokens.of(by)),
             round: Arc::clone(round),
             ground: Arc::clone(ground),
             left: Arc::clone(left),
@@ -145,8 +165,8 @@ impl Player {
                 }
                 Err(_) => Outcome::Unknown { until_us: None },
             };
-            let operation =
-                Operation { client: self.number, call, outcome, called_us, returned_us };
+            let (client, by) = (self.number, self.by);
+            let operation = Operation { client, by, call, outcome, called_us, returned_us };
             self.ground.saw(&operation);
             return Some(operation);
         }

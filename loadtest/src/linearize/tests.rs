@@ -1,6 +1,8 @@
 //! Histories made by hand: those that a lot can have, and those that show a bug, each by its name.
 
-use super::judge::history::{Answer, Call, Operation, Outcome, Refusal, Shown, Stand, Window};
+use super::judge::history::{
+    Answer, Asker, Call, Operation, Outcome, Refusal, Shown, Stand, Window,
+};
 use super::judge::script::{Ground, Read};
 use super::judge::{Judgement, judge, part, text};
 use super::page::page;
@@ -12,12 +14,19 @@ const EVENING: Window = Window { from: 4, to: 6 };
 const SECOND_US: u64 = 1_000_000;
 
 fn op(client: u32, (called_us, returned_us): (u64, u64), call: Call, answer: Answer) -> Operation {
-    Operation { client, call, outcome: Outcome::Answered(answer), called_us, returned_us }
+    let (by, outcome) = (Asker::Staff, Outcome::Answered(answer));
+    Operation { client, by, call, outcome, called_us, returned_us }
+}
+
+/// The same by somebody else.
+fn by(by: Asker, operation: Operation) -> Operation {
+    Operation { by, ..operation }
 }
 
 fn unknown(client: u32, called_us: u64, until_us: Option<u64>, call: Call) -> Operation {
     let outcome = Outcome::Unknown { until_us };
-    Operation { client, call, outcome, called_us, returned_us: called_us + 1 }
+    let by = Asker::Staff;
+    Operation { client, by, call, outcome, called_us, returned_us: called_us + 1 }
 }
 
 fn reserve(id: u32, slot: u8, window: Window) -> Call {
@@ -204,6 +213,74 @@ fn a_retry_that_does_it_twice_is_found() {
     assert_bad("another slot", &[first, again]);
 }
 
+const ANNA: Asker = Asker::Driver(0);
+const BEN: Asker = Asker::Driver(1);
+
+/// Anna's, answered.
+fn of_anna() -> Operation {
+    by(ANNA, made())
+}
+
+#[test]
+fn what_is_somebody_elses_is_not_there() {
+    let list = |seq, items| Answer::List { items, seq };
+    let item = shown(0, 0, MORNING, Stand::Confirmed, 1);
+    let not_found = || no(Refusal::ReservationNotFound);
+    let fine = [
+        of_anna(),
+        by(BEN, op(2, (11, 20), Call::Show { id: 0 }, not_found())),
+        by(BEN, op(2, (21, 30), Call::Cancel { id: 0 }, not_found())),
+        by(BEN, op(2, (31, 40), Call::List, list(None, vec![]))),
+        by(BEN, op(2, (41, 50), reserve(0, 1, MORNING), no(Refusal::IdTaken))),
+        by(BEN, op(2, (51, 60), Call::Open { window: NOON }, open(2, &[1]))),
+        op(3, (61, 70), reserve(0, 0, MORNING), no(Refusal::IdTaken)),
+        op(3, (71, 80), Call::List, list(Some(2), vec![item])),
+        by(ANNA, op(1, (81, 90), reserve(0, 0, MORNING), confirmed(2, 0, 0, MORNING, 1))),
+        by(ANNA, op(1, (91, 99), Call::List, list(Some(2), vec![item]))),
+        op(3, (101, 110), Call::Cancel { id: 0 }, cancelled(3, 0, 0, MORNING, 2)),
+        by(ANNA, op(1, (111, 120), Call::Confirm { id: 0 }, no(Refusal::ReservationEnded))),
+    ];
+    assert_fine("everybody is told his own", &fine);
+    let bad: [(&str, Asker, Call, Answer); 8] = [
+        (
+            "a foreign reservation is shown",
+            BEN,
+            Call::Show { id: 0 },
+            confirmed(2, 0, 0, MORNING, 1),
+        ),
+        ("and given up", BEN, Call::Cancel { id: 0 }, cancelled(3, 0, 0, MORNING, 2)),
+        ("and listed", BEN, Call::List, list(Some(2), vec![item])),
+        ("and handed out again", BEN, reserve(0, 0, MORNING), confirmed(2, 0, 0, MORNING, 1)),
+        ("its id is made twice", BEN, reserve(0, 1, MORNING), confirmed(3, 0, 1, MORNING, 1)),
+        ("a refusal tells of it", BEN, Call::Confirm { id: 0 }, no(Refusal::ReservationEnded)),
+        ("one's own is hidden", ANNA, Call::Show { id: 0 }, not_found()),
+        ("staff see less than all", Asker::Staff, Call::List, list(None, vec![])),
+    ];
+    for (what, asker, call, answer) in bad {
+        assert_bad(what, &[of_anna(), by(asker, op(2, (11, 20), call, answer))]);
+    }
+}
+
+#[test]
+fn for_another_tenant_there_is_no_lot() {
+    let window = MORNING;
+    for (call, why) in [
+        (Call::Show { id: 0 }, Refusal::ReservationNotFound),
+        (Call::Cancel { id: 0 }, Refusal::ReservationNotFound),
+        (reserve(0, 0, MORNING), Refusal::LotNotFound),
+        (Call::Open { window }, Refusal::LotNotFound),
+        (Call::Seq, Refusal::LotNotFound),
+        (Call::List, Refusal::LotNotFound),
+    ] {
+        let told = op(9, (11, 20), call.clone(), no(why));
+        assert_fine("not found", &[made(), by(Asker::Stranger, told.clone())]);
+        let here = if why == Refusal::LotNotFound { "staff have it" } else { "it is there" };
+        assert_bad(here, &[made(), told]);
+    }
+    let seen = op(9, (11, 20), Call::Open { window }, open(2, &[1]));
+    assert_bad("a foreign lot is shown", &[made(), by(Asker::Stranger, seen)]);
+}
+
 #[test]
 fn a_hold_ends_after_its_deadline_and_not_before() {
     let held = op(1, (0, 10), hold(0, 0, MORNING), is(2, shown(0, 0, MORNING, Stand::Held, 1)));
@@ -284,5 +361,7 @@ fn requests_and_answers_survive_the_way_there_and_back() {
     );
     assert_eq!(read(503, &code("overloaded")), Read::TurnedAway);
     assert!(matches!(read(500, &code("internal")), Read::Unexpected(_)));
-    assert!(matches!(read(409, &code("id_taken")), Read::Unexpected(_)));
+    let told = Read::Told(Outcome::Answered(no(Refusal::IdTaken)));
+    assert_eq!(read(409, &code("id_taken")), told);
+    assert!(matches!(read(409, &code("lot_code_taken")), Read::Unexpected(_)));
 }

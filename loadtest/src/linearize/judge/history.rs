@@ -5,6 +5,29 @@
 
 use serde::Serialize;
 
+/// Who asks: what one may see and move follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asker {
+    /// An operator of the lot's tenant: sees and moves everything, and holds what it reserves.
+    Staff,
+    /// One of several people: sees and moves what is his own.
+    Driver(u8),
+    /// An operator of another tenant, for whom there is no such lot.
+    Stranger,
+}
+
+impl Asker {
+    /// Whether one may see and move what `holder` holds.
+    pub fn may_touch(self, holder: Self) -> bool {
+        match self {
+            Self::Staff => true,
+            Self::Driver(_) => self == holder,
+            Self::Stranger => false,
+        }
+    }
+}
+
 /// A window on the grid: from the first position to before the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Window {
@@ -87,6 +110,10 @@ pub enum Refusal {
     HoldExpired,
     ReservationNotFound,
     VersionMismatch,
+    /// Somebody else's reservation has this id.
+    IdTaken,
+    /// There is none for who asks.
+    LotNotFound,
     /// Another one of the same key is under way.
     RequestInProgress,
 }
@@ -117,6 +144,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Operation {
     pub client: u32,
+    pub by: Asker,
     pub call: Call,
     pub outcome: Outcome,
     pub called_us: u64,

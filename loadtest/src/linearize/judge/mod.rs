@@ -5,6 +5,7 @@
 //! the gateway include these files by their path, so only `super::` and well-known crates are named here.
 //! Deliberately absent: sockets, clocks, processes.
 
+mod asked;
 pub mod checker;
 pub mod history;
 pub mod model;

@@ -5,11 +5,14 @@
 //! Windows of a history lie days ahead, so of the things that happen by themselves only the end of a hold matters:
 //! it is an operation of the system that may take effect at any time after the deadline, or never. But a command that is
 //! called after a deadline never finds the hold alive.
+//! Who asks matters as much as what: a driver's reservations are there for him and for staff; for another driver they
+//! are not found, wherever he asks, and their ids are taken; for another tenant there is no such lot.
 //! Versions only grow, so what finds its effect there already could never have it later (`Step::Unchanged`).
-//! Deliberately absent: people, plates, sensors, service states.
+//! Deliberately absent: plates, sensors, service states.
 
+use super::asked::{refused_only, to_a_stranger, unchanged_if};
 use super::checker::{Model, Step, Timed};
-use super::history::{Answer, Call, Operation, Outcome, Refusal, Shown, Stand, Window};
+use super::history::{Answer, Asker, Call, Operation, Outcome, Refusal, Shown, Stand, Window};
 use std::collections::{HashMap, HashSet};
 
 /// How far the server's clock may be from the client's on one machine.
@@ -22,6 +25,7 @@ pub const SYSTEM: u32 = u32::MAX;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Promise {
     pub id: u32,
+    pub holder: Asker,
     pub slot: u8,
     pub window: Window,
     pub stand: Stand,
@@ -41,6 +45,11 @@ impl State {
     fn find(&self, id: u32) -> Option<&Promise> {
         let at = self.promises.binary_search_by_key(&id, |promise| promise.id).ok()?;
         self.promises.get(at)
+    }
+
+    /// The same, where it is there for who asks.
+    fn find_as(&self, by: Asker, id: u32) -> Option<&Promise> {
+        self.find(id).filter(|promise| by.may_touch(promise.holder))
     }
 
     /// Whether a promise other than `except` stands in the way.
@@ -134,6 +143,7 @@ impl LotModel {
             .into_iter()
             .map(|(id, due_us)| Operation {
                 client: SYSTEM,
+                by: Asker::Staff,
                 call: Call::Expire { id },
                 outcome: Outcome::Unknown { until_us: None },
                 called_us: due_us.saturating_sub(CLOCK_SLACK_US),
@@ -176,8 +186,13 @@ impl LotModel {
         let Call::Reserve { id, slot, window, hold_seconds } = operation.call else {
             return Step::Refused;
         };
-        if let Some(promise) = state.find(id) {
-            return self.first_answer(promise, operation);
+        match state.find(id) {
+            Some(promise) if promise.holder == operation.by => {
+                return self.first_answer(promise, operation);
+            }
+            // Staff too: who may see it is still not who made it.
+            Some(_) => return refused_only(operation, Refusal::IdTaken),
+            None => {}
         }
         if self.is_overdue(state, operation.called_us) {
             return Step::Refused;
@@ -195,7 +210,8 @@ impl LotModel {
             next.seq += 1;
             // Where nobody asks, orders that differ in nothing else are one.
             let made = (window, stand, if self.repeated.contains(&id) { next.seq } else { 0 });
-            let promise = Promise { id, slot: *slot, window, stand, version: 1, made };
+            let promise =
+                Promise { id, holder: operation.by, slot: *slot, window, stand, version: 1, made };
             let at = next.promises.partition_point(|other| other.id < id);
             next.promises.insert(at, promise);
             next
@@ -234,7 +250,7 @@ impl LotModel {
 
     /// A command on a reservation: what it may do, or how it must be refused.
     fn command(&self, state: &State, operation: &Operation, id: u32) -> Step<State> {
-        let wanted = match state.find(id) {
+        let wanted = match state.find_as(operation.by, id) {
             None => Err(Refusal::ReservationNotFound),
             Some(_) if self.is_overdue(state, operation.called_us) => return Step::Refused,
             Some(promise) => effect(state, promise, &operation.call),
@@ -262,18 +278,20 @@ impl LotModel {
         let is = |seq: &Option<u32>| seq.is_none_or(|seq| seq == state.seq);
         unchanged_if(match (&operation.call, answer) {
             (Call::Show { id }, Answer::Refused(why)) => {
-                *why == Refusal::ReservationNotFound && state.find(*id).is_none()
+                *why == Refusal::ReservationNotFound && state.find_as(operation.by, *id).is_none()
             }
-            (Call::Show { id }, answer) => self.shows(state, *id, answer),
+            (Call::Show { id }, answer) => {
+                state.find_as(operation.by, *id).is_some() && self.shows(state, *id, answer)
+            }
             (Call::Open { window }, Answer::Open { slots, seq }) => {
                 let open = self.slots.iter().filter(|slot| !state.is_taken(**slot, *window, None));
                 is(seq) && open.eq(slots)
             }
             (Call::List, Answer::List { items, seq }) => {
-                let same = |(promise, shown): (&Promise, &Shown)| self.fits(promise, shown);
-                is(seq)
-                    && items.len() == state.promises.len()
-                    && state.promises.iter().zip(items).all(same)
+                let seen = |promise: &&Promise| operation.by.may_touch(promise.holder);
+                let seen: Vec<&Promise> = state.promises.iter().filter(seen).collect();
+                let same = |(promise, shown): (&&Promise, &Shown)| self.fits(promise, shown);
+                is(seq) && items.len() == seen.len() && seen.iter().zip(items).all(same)
             }
             (Call::Seq, Answer::Seq { seq }) => is(seq),
             _ => false,
@@ -308,10 +326,6 @@ fn effect(state: &State, promise: &Promise, call: &Call) -> Result<Option<State>
     }
 }
 
-fn unchanged_if(fits: bool) -> Step<State> {
-    if fits { Step::Unchanged } else { Step::Refused }
-}
-
 fn changed(states: Vec<State>) -> Step<State> {
     if states.is_empty() { Step::Refused } else { Step::Changed(states) }
 }
@@ -326,6 +340,9 @@ impl Model for LotModel {
     }
 
     fn step(&self, state: &State, operation: &Operation) -> Step<State> {
+        if operation.by == Asker::Stranger {
+            return to_a_stranger(operation);
+        }
         let step = match operation.call {
             Call::Reserve { .. } => self.reserve(state, operation),
             Call::Confirm { id } | Call::Cancel { id } | Call::Modify { id, .. } => {
@@ -354,7 +371,8 @@ impl Model for LotModel {
 
 /// The reservations of a list that was asked for when everything else had ended.
 fn last_list(operations: &[Operation]) -> Option<HashMap<u32, Shown>> {
-    let last = operations.iter().rfind(|operation| operation.call == Call::List)?;
+    let lists_all = |one: &&Operation| one.call == Call::List && one.by == Asker::Staff;
+    let last = operations.iter().rfind(lists_all)?;
     let Outcome::Answered(Answer::List { items, .. }) = &last.outcome else { return None };
     let is_before = |other: &Operation| match other.call {
         Call::Show { .. } | Call::Open { .. } | Call::Seq | Call::List => true,

@@ -3,7 +3,7 @@
 //! A lot of few slots and few windows, and a liking for the reservations made last, make nearly every request meet
 //! another one. Windows lie days ahead, so that nothing but holds ends by itself.
 
-use super::history::{Answer, Call, Operation, Outcome, Refusal, Shown, Stand, Window};
+use super::history::{Answer, Asker, Call, Operation, Outcome, Refusal, Shown, Stand, Window};
 use jiff::Timestamp;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -22,6 +22,8 @@ const LONG_HOLD_SECONDS: u32 = 3_600;
 const SHORT_HOLD_SECONDS: u32 = 1;
 /// Reservations that clients still turn to.
 const RECENT_MAX: usize = 8;
+/// Strangers learn nothing: few are enough.
+const CLIENTS_PER_STRANGER: u32 = 10;
 /// A list has everything on one page; a history makes fewer reservations.
 pub const RESERVATIONS_MAX: u32 = 450;
 
@@ -52,6 +54,17 @@ struct Known {
     asked: Vec<Call>,
     /// The version last seen, by number of the reservation.
     versions: Vec<u32>,
+}
+
+/// Who a client is, where there are so many drivers: several clients are the same person, one in ten a stranger.
+pub fn asker(client: u32, drivers: u8) -> Asker {
+    let nth = client % (u32::from(drivers) + 1);
+    match (client % CLIENTS_PER_STRANGER, u8::try_from(nth)) {
+        _ if drivers == 0 => Asker::Staff,
+        (last, _) if last == CLIENTS_PER_STRANGER - 1 => Asker::Stranger,
+        (_, Ok(nth @ 1..)) => Asker::Driver(nth - 1),
+        _ => Asker::Staff,
+    }
 }
 
 /// What an exchange says.
@@ -286,6 +299,8 @@ fn refusal(code: &str) -> Option<Refusal> {
         Refusal::HoldExpired,
         Refusal::ReservationNotFound,
         Refusal::VersionMismatch,
+        Refusal::IdTaken,
+        Refusal::LotNotFound,
         Refusal::RequestInProgress,
     ];
     all.into_iter().find(|refusal| refusal.name() == code)

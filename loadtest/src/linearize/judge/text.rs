@@ -1,13 +1,23 @@
 //! Histories and violations in words.
 
 use super::Violation;
-use super::history::{Answer, Call, Operation, Outcome, Refusal, Shown, Stand, Window};
+use super::history::{Answer, Asker, Call, Operation, Outcome, Refusal, Shown, Stand, Window};
 use super::model::State;
 use std::fmt::{self, Write};
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}..{}", self.from, self.to)
+    }
+}
+
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Staff => f.write_str("staff"),
+            Self::Driver(nth) => write!(f, "driver {nth}"),
+            Self::Stranger => f.write_str("stranger"),
+        }
     }
 }
 
@@ -59,6 +69,8 @@ impl Refusal {
             Self::HoldExpired => "hold_expired",
             Self::ReservationNotFound => "reservation_not_found",
             Self::VersionMismatch => "version_mismatch",
+            Self::IdTaken => "id_taken",
+            Self::LotNotFound => "lot_not_found",
             Self::RequestInProgress => "request_in_progress",
         }
     }
@@ -105,7 +117,11 @@ impl fmt::Display for State {
         for promise in active {
             let (id, slot, window) = (promise.id, promise.slot, promise.window);
             let (stand, version) = (promise.stand.name(), promise.version);
-            writeln!(f, "    r{id} {stand} on slot {slot} for {window}, version {version}")?;
+            let holder = promise.holder;
+            writeln!(
+                f,
+                "    r{id} of {holder}, {stand} on slot {slot} for {window}, version {version}"
+            )?;
         }
         let ended = self.promises.iter().filter(|promise| !promise.stand.is_active()).count();
         writeln!(f, "    and {ended} that ended")
@@ -115,9 +131,9 @@ impl fmt::Display for State {
 /// One line: when, who, what, what came of it.
 pub fn line(operation: &Operation, began_us: u64) -> String {
     let ms = |us: u64| us.saturating_sub(began_us) as f64 / 1_000.0;
-    let Operation { client, call, outcome, called_us, returned_us } = operation;
+    let Operation { client, by, call, outcome, called_us, returned_us } = operation;
     let (from, to) = (ms(*called_us), ms(*returned_us));
-    format!("{from:>9.3} to {to:>9.3} ms  client {client:<3} {call}  ->  {outcome}")
+    format!("{from:>9.3} to {to:>9.3} ms  client {client:<3} ({by}) {call}  ->  {outcome}")
 }
 
 /// The part, what could be ordered, and what could not.
