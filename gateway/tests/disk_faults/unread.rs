@@ -1,6 +1,6 @@
-//! Reads that fail in a server that runs: after a clean start strace is attached and fails them, file by file.
+//! Reads that fail in a server that runs: after a clean start strace is attached and fails those of the archive.
 //!
-//! The log is larger than the journal's cache and part of it lies in the archive, so most of it has to be read.
+//! Deliberately absent: the live journal's file, whose pages a start has read and sled mostly still has.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -74,11 +74,6 @@ fn archives(data: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The file of the live journal.
-fn live(data: &Path) -> PathBuf {
-    data.join(fs::read_to_string(data.join("CURRENT")).unwrap().trim()).join("db")
-}
-
 /// The log, page by page: as it is, or an error; by the first sequence of a page.
 async fn pages(server: &Process) -> Vec<Answer> {
     let mut pages = Vec::new();
@@ -125,7 +120,6 @@ async fn round(
     println!("{}", String::from_utf8_lossy(&output.stderr));
     // What a write needs of the journal is in memory.
     let made = book(&server, ids.len()).await;
-    println!("book {:?}", made.as_ref().map(|a| (a.status, a.text.clone())));
     ids.insert(id_of(&made.unwrap()));
     let logged = fs::read_to_string(&log).unwrap();
     assert!(logged.contains("storage cannot be read") && logged.contains("good disk"), "{logged}");
@@ -157,12 +151,10 @@ async fn reads_that_fail_while_it_runs_are_told_and_nothing_else_suffers() {
     assert!(good.iter().all(|page| page.status == 200));
     assert_eq!(server.stop(), Some(0));
 
-    let journal = [live(&data)];
-    if round(&data, &journal, &good, &mut ids, directory.path()).await.is_none() {
-        return;
-    }
     rotate(&data);
     let archive = archives(&data);
-    round(&data, &archive, &good, &mut ids, directory.path()).await.unwrap();
+    if round(&data, &archive, &good, &mut ids, directory.path()).await.is_none() {
+        return;
+    }
     recovers(&data, directory.path(), &ids).await;
 }
