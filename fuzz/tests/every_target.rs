@@ -55,7 +55,7 @@ macro_rules! each_target_holds {
 }
 
 each_target_holds! {
-    frames snapshot people markers stream ingest readings binary token claims vehicle fields json config
+    frames snapshot people markers backup stream ingest readings binary token claims vehicle fields json config
     melbourne_2016 melbourne_2025 bath http
 }
 

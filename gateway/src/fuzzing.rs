@@ -3,8 +3,12 @@
 //! Hidden from the documentation and no promise: nothing else may use it. It holds no logic of its own, so
 //! what is fuzzed is what runs.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use std::fmt;
 
+use axum::http::{HeaderMap, HeaderValue, header};
+use lotkeeper_storage::backup::{BackupError, Contents};
+
+use crate::cli::transfer;
 use crate::config::{Config, ConfigError};
 use crate::error::Problem;
 use crate::http::intent::key_of;
@@ -81,4 +85,22 @@ pub fn idempotency_key(value: &[u8]) -> Result<Option<String>, Problem> {
 #[must_use]
 pub fn fingerprint(body: &[u8]) -> u64 {
     crate::http::fingerprint::of("POST", "/", body)
+}
+
+/// What `lotkeeper restore --inspect` says of a backup.
+#[must_use]
+pub fn backup_told(contents: &Contents) -> String {
+    struct Told<'a>(&'a Contents);
+    impl fmt::Display for Told<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            transfer::write_contents(f, self.0)
+        }
+    }
+    Told(contents).to_string()
+}
+
+/// How `lotkeeper restore` refuses one.
+#[must_use]
+pub fn backup_refused(error: &BackupError) -> String {
+    transfer::explain(error)
 }

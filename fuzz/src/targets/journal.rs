@@ -10,10 +10,10 @@ use lotkeeper_storage::fuzzing;
 use crate::{Target, bounded, said};
 
 /// What a decoded thing takes for each of its bytes at most: a state of a slot is 2 bytes at least.
-const PER_BYTE: u64 = 400;
+pub(super) const PER_BYTE: u64 = 400;
 /// Where the checksums lie.
-const FRAME_SEAL: usize = 40;
-const SNAPSHOT_SEAL: usize = 16;
+pub(super) const FRAME_SEAL: usize = 40;
+pub(super) const SNAPSHOT_SEAL: usize = 16;
 const TIP_SEAL: usize = 24;
 
 /// Frames, as they are and with their checksum made right.
@@ -143,7 +143,7 @@ fn markers(bytes: &[u8]) {
 }
 
 /// Bytes of a fixture of format 1: every field of every record is in one of them.
-fn fixture(hex: &str) -> Vec<u8> {
+pub(super) fn fixture(hex: &str) -> Vec<u8> {
     let lines = hex.lines().map(|line| line.split('#').next().unwrap_or_default());
     let digits: Vec<u32> = lines.flat_map(str::chars).filter_map(|c| c.to_digit(16)).collect();
     let byte = |pair: &[u32]| u8::try_from(pair[0] << 4 | pair[1]).expect("two digits are a byte");
@@ -155,11 +155,11 @@ fn frame_seeds() -> Vec<Vec<u8>> {
     vec![fixture(commits), Vec::new()]
 }
 
-fn snapshot_seeds() -> Vec<Vec<u8>> {
+pub(super) fn snapshot_seeds() -> Vec<Vec<u8>> {
     vec![fixture(include_str!("../../../storage/tests/fixtures/format-1/snapshot.hex"))]
 }
 
-fn people_seeds() -> Vec<Vec<u8>> {
+pub(super) fn people_seeds() -> Vec<Vec<u8>> {
     let person = |tenant: &str, clear: &str| {
         let mut value = vec![0x80; 16];
         for text in [tenant, clear] {

@@ -1,5 +1,6 @@
 //! All targets, in one table.
 
+mod backups;
 mod data_files;
 mod journal;
 mod messages;
@@ -15,6 +16,7 @@ pub const TARGETS: &[Target] = &[
     journal::SNAPSHOT,
     journal::PEOPLE,
     journal::MARKERS,
+    backups::BACKUP,
     messages::STREAM,
     messages::INGEST,
     messages::READINGS,

@@ -6,7 +6,7 @@
 
 mod backup;
 mod restore;
-mod transfer;
+pub(crate) mod transfer;
 
 use std::io::Write;
 use std::path::PathBuf;

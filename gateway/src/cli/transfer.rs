@@ -157,7 +157,7 @@ pub(super) fn told(point: Point) -> String {
 }
 
 /// An error with its instants in a calendar's words.
-pub(super) fn explain(error: &BackupError) -> String {
+pub(crate) fn explain(error: &BackupError) -> String {
     let BackupError::OutOfReach { place, why } = error else { return error.to_string() };
     match why {
         OutOfReach::NoRecords => error.to_string(),
@@ -176,7 +176,7 @@ pub(super) fn explain(error: &BackupError) -> String {
 }
 
 /// The lines about what a backup holds.
-pub(super) fn write_contents(
+pub(crate) fn write_contents(
     f: &mut std::fmt::Formatter<'_>,
     contents: &Contents,
 ) -> std::fmt::Result {

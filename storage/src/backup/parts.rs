@@ -5,6 +5,9 @@ use lotkeeper_engine::time::Timestamp;
 
 use super::block::Numbers;
 
+/// Of the name of a release.
+const RELEASE_BYTES_MAX: usize = 255;
+
 /// What a backup says of itself before anything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -29,8 +32,9 @@ impl Header {
         for number in [self.epoch, self.first_seq, self.last_seq, self.bytes_about] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
-        let release = &self.release.as_bytes()[..self.release.len().min(255)];
-        bytes.extend_from_slice(&u16::try_from(release.len()).unwrap_or(255).to_le_bytes());
+        let release = &self.release.as_bytes()[..self.release.len().min(RELEASE_BYTES_MAX)];
+        // Bounded above, so the length fits.
+        bytes.extend_from_slice(&u16::try_from(release.len()).unwrap_or(u16::MAX).to_le_bytes());
         bytes.extend_from_slice(release);
         bytes
     }
@@ -42,7 +46,9 @@ impl Header {
         let (last_seq, bytes_about) = (numbers.u64()?, numbers.u64()?);
         let length = usize::from(numbers.u16()?);
         let release = String::from_utf8(numbers.bytes(length)?.to_vec()).ok()?;
-        let whole = numbers.0.is_empty() && first_seq > 0 && last_seq >= first_seq - 1;
+        // It is shown to whoever looks at the backup, who may sit at a terminal that obeys control characters.
+        let plain = length <= RELEASE_BYTES_MAX && release.bytes().all(|b| b.is_ascii_graphic());
+        let whole = numbers.0.is_empty() && first_seq > 0 && last_seq >= first_seq - 1 && plain;
         let header = Self { taken_at, epoch, first_seq, last_seq, bytes_about, release };
         whole.then_some(header)
     }
