@@ -48,7 +48,9 @@ impl Header {
         let release = String::from_utf8(numbers.bytes(length)?.to_vec()).ok()?;
         // It is shown to whoever looks at the backup, who may sit at a terminal that obeys control characters.
         let plain = length <= RELEASE_BYTES_MAX && release.bytes().all(|b| b.is_ascii_graphic());
-        let whole = numbers.0.is_empty() && first_seq > 0 && last_seq >= first_seq - 1 && plain;
+        // After the last record there is room for the next one.
+        let in_order = first_seq > 0 && last_seq >= first_seq - 1 && last_seq < u64::MAX;
+        let whole = numbers.0.is_empty() && in_order && plain;
         let header = Self { taken_at, epoch, first_seq, last_seq, bytes_about, release };
         whole.then_some(header)
     }

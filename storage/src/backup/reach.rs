@@ -54,11 +54,11 @@ impl Reach {
             floor: record.lot_seq.saturating_sub(1),
             last_lot_seq: record.lot_seq.saturating_sub(1),
         });
-        if record.lot_seq != track.last_lot_seq + 1 {
+        if record.lot_seq == 0 || record.lot_seq - 1 != track.last_lot_seq {
             let (seq, lot, found) = (record.seq, record.lot.0, record.lot_seq);
+            let last = track.last_lot_seq;
             return Err(format!(
-                "record {seq} is number {found} of lot {lot}, where {} is expected",
-                track.last_lot_seq + 1
+                "record {seq} is number {found} of lot {lot}, after number {last}"
             ));
         }
         track.last_lot_seq = record.lot_seq;

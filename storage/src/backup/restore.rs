@@ -138,9 +138,10 @@ impl Site {
     ) -> Result<Restored, BackupError> {
         let mut reopen =
             || open().map_err(|error| BackupError::file("opening", Path::new(place), &error));
-        // Two passes of the same length: the bar goes over both.
-        let surveyed =
-            survey(reopen()?, place, target, &mut |read, all| on_progress(read, all * 2))?;
+        // Two passes of the same length: the bar goes over both. What a backup says of its length is not
+        // known to be true yet.
+        let mut first = |read, all: u64| on_progress(read, all.saturating_mul(2));
+        let surveyed = survey(reopen()?, place, target, &mut first)?;
         let all = surveyed.contents.bytes;
         let mut builder = Builder::new(&self.layout, &surveyed)?;
         let mut blocks = Blocks::open(reopen()?, place)?;

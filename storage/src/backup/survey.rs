@@ -241,6 +241,12 @@ impl Survey {
             at: Timestamp::MIN,
         });
         for record in &group.records {
+            if record.seq > self.header.last_seq {
+                let (seq, last) = (record.seq, self.header.last_seq);
+                return Err(format!(
+                    "record {seq}, where the header says record {last} is the last"
+                ));
+            }
             self.reach.record(record)?;
             commit.last_seq = record.seq;
             commit.at = commit.at.max(record.at);

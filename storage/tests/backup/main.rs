@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod forged;
 mod refusals;
 
 use std::fs;
