@@ -5,6 +5,7 @@
 //! rejections) and none of its logic. What it does not predict is which of several open slots "any slot
 //! that fits" takes: there it judges the choice.
 
+mod changes;
 mod gates;
 mod lot;
 mod promises;
