@@ -143,15 +143,25 @@ async fn create_lots(operator: &mut HttpClient, fleet: &Fleet) -> Result<(), Loa
         let body = format!(
             r#"{{"code":"{code}","name":"Load test {code}","kind":"bayed","time_zone":"UTC","currency":"EUR","zones":[{{"code":"level-1","name":"Level 1","level":1}}],"slots":[{slots}]}}"#
         );
-        let doing = || format!("creating lot {code}");
-        let answer = operator
-            .post("/api/v1/lots", Bytes::from(body))
-            .await
-            .map_err(|source| LoadError::Http { doing: doing(), source })?;
-        if answer.status != 201 {
-            let (status, body) = (answer.status, answer.excerpt());
-            return Err(LoadError::Refused { doing: doing(), status, body });
-        }
+        create_lot(operator, code, body).await?;
+    }
+    Ok(())
+}
+
+/// Creates one lot.
+pub async fn create_lot(
+    operator: &mut HttpClient,
+    code: &str,
+    body: String,
+) -> Result<(), LoadError> {
+    let doing = || format!("creating lot {code}");
+    let answer = operator
+        .post("/api/v1/lots", Bytes::from(body))
+        .await
+        .map_err(|source| LoadError::Http { doing: doing(), source })?;
+    if answer.status != 201 {
+        let (status, body) = (answer.status, answer.excerpt());
+        return Err(LoadError::Refused { doing: doing(), status, body });
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Who plays: the lots, and everybody who works with them.
 
+use super::super::session::create_lot;
 use super::book::LEAD_SECONDS;
 use super::driver::{Driver, Kept};
 use super::gates::Gates;
@@ -12,7 +13,6 @@ use crate::error::LoadError;
 use crate::fleet::{Fleet, Shard, slot_code};
 use crate::http::HttpClient;
 use crate::subscriber::Watched;
-use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -108,15 +108,7 @@ pub async fn make_lots(operator: &mut HttpClient, fleet: &Fleet) -> Result<(), L
         let body = format!(
             r#"{{"code":"{code}","name":"Crash test {code}","kind":{kind},"rules":{{"hold_lead_seconds":{LEAD_SECONDS}}},"slots":[{slots}]}}"#
         );
-        let doing = || format!("creating lot {code}");
-        let answer = operator
-            .post("/api/v1/lots", Bytes::from(body))
-            .await
-            .map_err(|source| LoadError::Http { doing: doing(), source })?;
-        if answer.status != 201 {
-            let (status, body) = (answer.status, answer.excerpt());
-            return Err(LoadError::Refused { doing: doing(), status, body });
-        }
+        create_lot(operator, code, body).await?;
     }
     Ok(())
 }

@@ -77,15 +77,16 @@ impl Flood {
         self.began_us = self.clock.now_us();
         let (done, running) = oneshot::channel();
         self.running = Some(running);
-        let (target, clock) = (self.target.clone(), self.clock);
-        let (fleet, told) = (Arc::clone(&self.fleet), Arc::clone(&self.told));
+        let (target, fleet) = (self.target.clone(), Arc::clone(&self.fleet));
+        let (clock, told) = (self.clock, Arc::clone(&self.told));
+        let first = Hand { target, number: 0, clock, until_us, fleet, told };
         std::thread::spawn(move || {
             // Of this thread alone, as Linux has it. Not allowed is not fatal: the flood then has everybody's priority.
             let own = getpriority_process(None).unwrap_or_default();
             let _ = setpriority_process(None, (own + NICENESS).min(NICENESS_MAX));
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
-                runtime.block_on(pour(&target, clock, until_us, &fleet, &told));
+                runtime.block_on(pour(&first));
                 runtime.shutdown_timeout(Duration::from_secs(1));
             }
             // Nobody waits when the run was given up.
@@ -104,40 +105,62 @@ impl Flood {
     }
 }
 
-type Tell = Arc<Mutex<Flooded>>;
-
-fn tell(told: &Tell, outcome: String, says_when: Option<bool>) {
-    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(says_when) = says_when {
-        told.hints.examine(1);
-        if !says_when {
-            told.hints.fault(format!("{outcome}: no word of when to try again"));
-        }
-    }
-    *told.outcomes.entry(outcome).or_default() += 1;
+/// One of its connections.
+#[derive(Clone, Debug)]
+struct Hand {
+    target: Target,
+    number: usize,
+    clock: Clock,
+    until_us: u64,
+    fleet: Arc<Fleet>,
+    told: Arc<Mutex<Flooded>>,
 }
 
-async fn pour(target: &Target, clock: Clock, until_us: u64, fleet: &Arc<Fleet>, told: &Tell) {
+impl Hand {
+    fn is_over(&self) -> bool {
+        self.clock.now_us() >= self.until_us
+    }
+
+    /// The lot of its readings.
+    fn lot(&self) -> &str {
+        &self.fleet.lots[self.number % self.fleet.lots.len()].code
+    }
+
+    fn client(&self, role: Role) -> HttpClient {
+        HttpClient::new(self.target.addr, self.target.token(role, self.number))
+    }
+
+    fn tell(&self, outcome: String, says_when: Option<bool>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(says_when) = says_when {
+            told.hints.examine(1);
+            if !says_when {
+                told.hints.fault(format!("{outcome}: no word of when to try again"));
+            }
+        }
+        *told.outcomes.entry(outcome).or_default() += 1;
+    }
+}
+
+async fn pour(first: &Hand) {
     let mut tasks = tokio::task::JoinSet::new();
-    for number in 0..SOCKETS {
-        let (target, fleet, told) = (target.clone(), Arc::clone(fleet), Arc::clone(told));
+    let hand = |number| Hand { number, ..first.clone() };
+    for hand in (0..SOCKETS).map(hand) {
         tasks.spawn(async move {
-            while clock.now_us() < until_us {
-                if let Err(why) = stream(&target, number, clock, until_us, &fleet, &told).await {
-                    tell(&told, format!("sockets lost: {why}"), None);
+            while !hand.is_over() {
+                if let Err(why) = stream(&hand).await {
+                    hand.tell(format!("sockets lost: {why}"), None);
                 }
             }
         });
     }
-    for number in 0..BOOKERS {
-        let (target, fleet, told) = (target.clone(), Arc::clone(fleet), Arc::clone(told));
-        tasks.spawn(async move { book(&target, number, clock, until_us, &fleet, &told).await });
+    for hand in (0..BOOKERS).map(hand) {
+        tasks.spawn(async move { book(&hand).await });
     }
-    for number in 0..POSTERS {
-        let (target, fleet, told) = (target.clone(), Arc::clone(fleet), Arc::clone(told));
-        tasks.spawn(async move { post(&target, number, clock, until_us, &fleet, &told).await });
+    for hand in (0..POSTERS).map(hand) {
+        tasks.spawn(async move { post(&hand).await });
     }
-    let left_us = until_us.saturating_sub(clock.now_us());
+    let left_us = first.until_us.saturating_sub(first.clock.now_us());
     let patience = Duration::from_micros(left_us) + Duration::from_secs(END_SECONDS_MAX);
     let _late =
         tokio::time::timeout(patience, async { while tasks.join_next().await.is_some() {} }).await;
@@ -158,21 +181,14 @@ struct Answer {
     retry_after_ms: Option<u64>,
 }
 
-async fn stream(
-    target: &Target,
-    number: usize,
-    clock: Clock,
-    until_us: u64,
-    fleet: &Fleet,
-    told: &Tell,
-) -> Result<(), String> {
-    let token = target.token(Role::Device, number);
-    let opened = socket::open(target.addr, "/api/v1/ingest", token).await;
+async fn stream(hand: &Hand) -> Result<(), String> {
+    let token = hand.target.token(Role::Device, hand.number);
+    let opened = socket::open(hand.target.addr, "/api/v1/ingest", token).await;
     let mut socket = opened.map_err(|error| error.to_string())?;
-    let lot = &fleet.lots[number % fleet.lots.len()].code;
+    let lot = hand.lot();
     let halves = [readings(true), readings(false)];
     let (mut sent, mut in_flight) = (0, 0);
-    while clock.now_us() < until_us {
+    while !hand.is_over() {
         while in_flight < IN_FLIGHT {
             let half = &halves[sent % 2];
             let text =
@@ -187,10 +203,10 @@ async fn stream(
                 let answer: Answer =
                     serde_json::from_str(&text).map_err(|error| error.to_string())?;
                 match answer.op.as_str() {
-                    "ack" => tell(told, "batches taken".into(), None),
+                    "ack" => hand.tell("batches taken".into(), None),
                     "error" => {
                         let says_when = Some(answer.retry_after_ms.is_some());
-                        tell(told, format!("batches refused, {}", answer.code), says_when);
+                        hand.tell(format!("batches refused, {}", answer.code), says_when);
                     }
                     _ => {
                         let pong = Message::text(socket::PONG);
@@ -211,60 +227,47 @@ async fn stream(
 }
 
 /// Bookings that nobody else wants, so that nothing but the door refuses them.
-async fn book(
-    target: &Target,
-    number: usize,
-    clock: Clock,
-    until_us: u64,
-    fleet: &Fleet,
-    told: &Tell,
-) {
-    let mut client = HttpClient::new(target.addr, target.token(Role::Driver, number));
-    let first_us = (clock.now_us() + AHEAD_US) / WINDOW_US * WINDOW_US;
+async fn book(hand: &Hand) {
+    let mut client = hand.client(Role::Driver);
+    let lots = &hand.fleet.lots;
+    let first_us = (hand.clock.now_us() + AHEAD_US) / WINDOW_US * WINDOW_US;
     for nth in 0_u64.. {
-        if clock.now_us() >= until_us {
+        if hand.is_over() {
             return;
         }
         // Each connection has slots of its own, and goes from window to window.
         let own = SLOTS / BOOKERS;
-        let slot = slot_code(number * own + (nth % own as u64) as usize);
+        let slot = slot_code(hand.number * own + (nth % own as u64) as usize);
         let nth = nth / own as u64;
-        let lot = &fleet.lots[(nth % fleet.lots.len() as u64) as usize].code;
-        let from_us = first_us + nth / fleet.lots.len() as u64 * WINDOW_US;
+        let lot = &lots[(nth % lots.len() as u64) as usize].code;
+        let from_us = first_us + nth / lots.len() as u64 * WINDOW_US;
         let (from, to) = (Rfc3339(from_us), Rfc3339(from_us + WINDOW_US));
         let body = format!(r#"{{"lot":"{lot}","slot":"{slot}","from":"{from}","to":"{to}"}}"#);
-        send(&mut client, "bookings", "/api/v1/reservations", body.into(), told).await;
+        send(hand, &mut client, "bookings", "/api/v1/reservations", body.into()).await;
     }
 }
 
-async fn post(
-    target: &Target,
-    number: usize,
-    clock: Clock,
-    until_us: u64,
-    fleet: &Fleet,
-    told: &Tell,
-) {
-    let mut client = HttpClient::new(target.addr, target.token(Role::Device, number));
-    let path = format!("/api/v1/lots/{}/readings", fleet.lots[number % fleet.lots.len()].code);
+async fn post(hand: &Hand) {
+    let mut client = hand.client(Role::Device);
+    let path = format!("/api/v1/lots/{}/readings", hand.lot());
     let halves =
         [true, false].map(|half| Bytes::from(format!(r#"{{"readings":[{}]}}"#, readings(half))));
     for nth in 0_usize.. {
-        if clock.now_us() >= until_us {
+        if hand.is_over() {
             return;
         }
-        send(&mut client, "posts of readings", &path, halves[nth % 2].clone(), told).await;
+        send(hand, &mut client, "posts of readings", &path, halves[nth % 2].clone()).await;
     }
 }
 
-async fn send(client: &mut HttpClient, what: &str, path: &str, body: Bytes, told: &Tell) {
+async fn send(hand: &Hand, client: &mut HttpClient, what: &str, path: &str, body: Bytes) {
     match client.post(path, body).await {
-        Ok(answer) if answer.status < 300 => tell(told, format!("{what} taken"), None),
+        Ok(answer) if answer.status < 300 => hand.tell(format!("{what} taken"), None),
         Ok(answer) => {
             let is_hinted = matches!(answer.status, 429 | 503);
             let says_when = is_hinted.then_some(answer.retry_after_seconds.is_some());
-            tell(told, format!("{what} refused, {}", answer.problem()), says_when);
+            hand.tell(format!("{what} refused, {}", answer.problem()), says_when);
         }
-        Err(error) => tell(told, format!("{what} lost: {error}"), None),
+        Err(error) => hand.tell(format!("{what} lost: {error}"), None),
     }
 }
