@@ -127,9 +127,9 @@ impl Ticket {
         Ok(())
     }
 
-    /// The effect is durable: what it claimed stays.
+    /// The effect is durable: its id stays. A key stays by what was remembered under it; that of a command which changed
+    /// nothing is free again, as there is nothing to repeat.
     pub fn keep(mut self) {
-        self.key = None;
         self.route = None;
     }
 }

@@ -12,13 +12,13 @@ use std::time::Duration;
 use common::{
     START, cancel, command, create, options, reading, reserve, start, start_with, window,
 };
-use hooked::Hooked;
+use hooked::{engine_over, gate};
 use lotkeeper_actors::{CatchUp, Clock, CommandError, Options};
 use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::lot::{Choice, Rejection};
 use lotkeeper_engine::status::Status;
 use lotkeeper_engine::time::Seconds;
-use lotkeeper_storage::{Claim, ClaimKey, JournalError, MemoryJournal, MemoryStore};
+use lotkeeper_storage::{Claim, ClaimKey, JournalError, MemoryStore};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_is_seen_by_the_next_read_and_survives_a_power_cut() {
@@ -105,15 +105,8 @@ async fn a_refusal_releases_its_key_and_is_decided_afresh() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_id_in_flight_is_in_progress_and_a_durable_one_is_taken() {
-    let (journal, recovery) = MemoryJournal::open(MemoryStore::default());
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let dawdles = move || {
-        wait.recv().unwrap();
-        Ok(())
-    };
-    let journal = Box::new(Hooked(journal, Box::new(dawdles)));
-    let clock = Clock::manual(START);
-    let engine = start_with(journal, recovery, &clock, options(&Arc::default())).await;
+    let (go, hook) = gate();
+    let engine = engine_over(hook, options(&Arc::default())).await;
     go.send(()).unwrap();
     let lot = create(&engine, "L1", 2).await;
     let wanted = |slot| reserve(7, Choice::Slot(SlotIndex(slot)), window(3_600, 7_200), None);
@@ -178,16 +171,10 @@ async fn a_lot_id_is_taken_once_across_tenants() {
 /// what was taken is answered when the disk is done.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_hangs_holds_up_writes_alone() {
-    let (store, clock) = (MemoryStore::default(), Clock::manual(START));
-    let (journal, recovery) = MemoryJournal::open(store);
-    let (go_on, gate) = std::sync::mpsc::channel::<()>();
-    let waits = move || {
-        gate.recv().map_err(|_| JournalError::Poisoned { cause: "the test is over".to_owned() })
-    };
-    let journal = Box::new(Hooked(journal, Box::new(waits)));
     // One tenant alone may have half of so few.
     let options = Options { permits_records: 4, ..options(&Arc::default()) };
-    let engine = start_with(journal, recovery, &clock, options).await;
+    let (go_on, hook) = gate();
+    let engine = engine_over(hook, options).await;
     go_on.send(()).unwrap();
     let lot = create(&engine, "L1", 4).await;
     // From here on the disk hangs.
@@ -207,9 +194,7 @@ async fn a_disk_that_hangs_holds_up_writes_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_commit_is_an_unknown_outcome_shows_nothing_and_ends_the_process() {
-    let (store, clock) = (MemoryStore::default(), Clock::manual(START));
     let failed = Arc::new(AtomicBool::new(false));
-    let (journal, recovery) = MemoryJournal::open(store);
     let mut commits = 0;
     let dies_at_the_second = move || {
         commits += 1;
@@ -218,8 +203,7 @@ async fn a_failed_commit_is_an_unknown_outcome_shows_nothing_and_ends_the_proces
             _ => Ok(()),
         }
     };
-    let journal = Box::new(Hooked(journal, Box::new(dies_at_the_second)));
-    let engine = start_with(journal, recovery, &clock, options(&failed)).await;
+    let engine = engine_over(Box::new(dies_at_the_second), options(&failed)).await;
     let lot = create(&engine, "L1", 1).await;
     let answer = engine.readings(&lot, vec![reading(0, true, START, 1)], None).unwrap().await;
     assert!(matches!(answer, Err(CommandError::OutcomeUnknown)), "{answer:?}");

@@ -10,16 +10,15 @@ mod hooked;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use common::{START, create, reserve, spec, start_with, window};
-use hooked::Hooked;
-use lotkeeper_actors::{Clock, CommandError, Engine, NotReady, Options, Watcher};
+use common::{create, reserve, spec, window};
+use hooked::{Hook, engine_over, gate};
+use lotkeeper_actors::{CommandError, Engine, LotHandle, NotReady, Options, Watcher};
 use lotkeeper_engine::ids::SlotIndex;
-use lotkeeper_engine::lot::Choice;
-use lotkeeper_storage::{JournalError, MemoryJournal, MemoryStore};
+use lotkeeper_engine::lot::{Choice, Command};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -30,14 +29,6 @@ impl Wake for Bomb {
     fn wake(self: Arc<Self>) {
         panic!("planted by a test");
     }
-}
-
-type Hook = Box<dyn FnMut() -> Result<(), JournalError> + Send>;
-
-async fn engine_over(hook: Hook, options: Options) -> Engine {
-    let (journal, recovery) = MemoryJournal::open(MemoryStore::default());
-    let clock = Clock::manual(START);
-    start_with(Box::new(Hooked(journal, hook)), recovery, &clock, options).await
 }
 
 /// An engine, and the causes that `on_fatal` is told.
@@ -64,27 +55,25 @@ fn assert_lost(engine: &Engine, told: &Receiver<String>, cause: &str) {
     assert_eq!(engine.ready().err(), Some(NotReady::JournalFailed));
 }
 
-/// A journal whose commits wait until the test says so: what is armed meanwhile is not answered before.
-fn gate() -> (std::sync::mpsc::Sender<()>, Hook) {
-    let (go, wait) = channel::<()>();
-    // Without a test that holds it, it is open.
-    let hook = move || {
-        let _gone = wait.recv();
-        Ok(())
-    };
-    (go, Box::new(hook))
+fn wanted() -> Command {
+    reserve(1, Choice::Slot(SlotIndex(0)), window(3_600, 7_200), None)
+}
+
+/// Opens the gate for a lot, arms the answer to a booking behind it and lets everything through: whoever gives that answer
+/// dies. What it gives back is to be kept until then.
+async fn armed_booking(engine: &Engine, go: Sender<()>) -> (LotHandle, impl Sized + use<>) {
+    go.send(()).unwrap();
+    let lot = create(engine, "L1", 1).await;
+    let mut answer = Box::pin(engine.command(&lot, wanted(), None).unwrap());
+    assert!(arm(answer.as_mut()));
+    (lot, answer)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publisher_that_dies_ends_the_process() {
     let (go, hook) = gate();
     let (engine, told) = engine_with(hook).await;
-    go.send(()).unwrap();
-    let lot = create(&engine, "L1", 1).await;
-    let wanted = reserve(1, Choice::Slot(SlotIndex(0)), window(3_600, 7_200), None);
-    let mut answer = pin!(engine.command(&lot, wanted, None).unwrap());
-    assert!(arm(answer.as_mut()));
-    drop(go);
+    let (lot, _armed) = armed_booking(&engine, go).await;
     assert_lost(&engine, &told, "the publisher died");
     let later = engine.command(&lot, common::confirm(1), None).err();
     assert!(matches!(later, Some(CommandError::OutcomeUnknown)), "{later:?}");
@@ -97,12 +86,7 @@ const CHILD: &str = "LOTKEEPER_TEST_CHILD";
 async fn lose_the_publisher() {
     let (go, hook) = gate();
     let engine = engine_over(hook, Options::default()).await;
-    go.send(()).unwrap();
-    let lot = create(&engine, "L1", 1).await;
-    let wanted = reserve(1, Choice::Slot(SlotIndex(0)), window(3_600, 7_200), None);
-    let mut answer = pin!(engine.command(&lot, wanted, None).unwrap());
-    assert!(arm(answer.as_mut()));
-    drop(go);
+    let _armed = armed_booking(&engine, go).await;
     // The end comes from another thread; a process that lives so long ends well, and the test fails.
     tokio::time::sleep(DEADLINE).await;
 }
@@ -130,8 +114,7 @@ async fn a_journal_writer_that_dies_ends_the_process() {
     };
     let (engine, told) = engine_with(Box::new(dies_at_the_second)).await;
     let lot = create(&engine, "L1", 1).await;
-    let wanted = reserve(1, Choice::Slot(SlotIndex(0)), window(3_600, 7_200), None);
-    let answer = engine.command(&lot, wanted, None).unwrap();
+    let answer = engine.command(&lot, wanted(), None).unwrap();
     assert_lost(&engine, &told, "the journal writer died");
     let answer = tokio::time::timeout(DEADLINE, answer).await.expect("nobody waits for ever");
     assert!(matches!(answer, Err(CommandError::OutcomeUnknown)), "{answer:?}");
@@ -155,8 +138,7 @@ async fn a_hub_that_dies_ends_the_process() {
     lot.watchers().add(&watcher);
     let mut changed = pin!(watcher.changed());
     assert!(arm(changed.as_mut()));
-    let wanted = reserve(1, Choice::Slot(SlotIndex(0)), window(3_600, 7_200), None);
-    let _durable = engine.command(&lot, wanted, None).unwrap().await;
+    let _durable = engine.command(&lot, wanted(), None).unwrap().await;
     assert_lost(&engine, &told, "the hub died");
 }
 

@@ -1,13 +1,37 @@
 //! A journal that asks before every commit, for tests that need a commit to wait, to fail or to panic.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 
+use lotkeeper_actors::{Clock, Engine, Options};
 use lotkeeper_storage::{
-    Journal, JournalError, LotSnapshot, Maintenance, MemoryJournal, Reader, Record, Vault,
+    Journal, JournalError, LotSnapshot, Maintenance, MemoryJournal, MemoryStore, Reader, Record,
+    Vault,
 };
 
+use crate::common::{START, start_with};
+
+/// Asked before every commit.
+pub type Hook = Box<dyn FnMut() -> Result<(), JournalError> + Send>;
+
+/// Each commit waits for a word of the test; once that has let go of the sender, none waits.
+pub fn gate() -> (Sender<()>, Hook) {
+    let (go, wait) = channel::<()>();
+    let hook = move || {
+        let _gone = wait.recv();
+        Ok(())
+    };
+    (go, Box::new(hook))
+}
+
+/// An engine on a new journal in memory that asks before every commit.
+pub async fn engine_over(hook: Hook, options: Options) -> Engine {
+    let (journal, recovery) = MemoryJournal::open(MemoryStore::default());
+    start_with(Box::new(Hooked(journal, hook)), recovery, &Clock::manual(START), options).await
+}
+
 /// A journal that asks before every commit: the test's disk dies or dawdles.
-pub struct Hooked(pub MemoryJournal, pub Box<dyn FnMut() -> Result<(), JournalError> + Send>);
+struct Hooked(MemoryJournal, Hook);
 
 impl Journal for Hooked {
     fn commit(&mut self, records: &[Record]) -> Result<(), JournalError> {

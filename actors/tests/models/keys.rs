@@ -29,13 +29,15 @@ enum Saw {
     Taken,
 }
 
+fn remembered(lot_seq: u64) -> Arc<Remembered> {
+    Arc::new(Remembered { lot: LOT, lot_seq, outcome: ClaimOutcome::Lot { version: 1 } })
+}
+
 fn request(claims: &Arc<Claims>, effects: &AtomicU64, granted: bool) -> Saw {
     match claims.begin(Some(CLAIM), Some((id(), LOT))) {
         Ok(Begun::New(ticket)) if granted => {
             let number = effects.fetch_add(1, Ordering::AcqRel) + 1;
-            let outcome = ClaimOutcome::Lot { version: 1 };
-            let remembered = Remembered { lot: LOT, lot_seq: number, outcome };
-            claims.remember(CLAIM, Arc::new(remembered));
+            claims.remember(CLAIM, remembered(number));
             ticket.keep();
             Saw::Did
         }
@@ -94,6 +96,30 @@ fn a_refusal_releases_its_own_claims_alone() {
                 assert_eq!(request(&claims, &effects, true), Saw::Did);
             }
             other => panic!("{other:?}"),
+        }
+    });
+}
+
+/// What is remembered outlives the claim, answered or not; what is not remembered is free again.
+#[test]
+fn a_key_stays_by_what_is_remembered() {
+    explore(1, || {
+        for (is_kept, is_remembered) in [(true, true), (false, true), (true, false)] {
+            let claims = Arc::new(Claims::default());
+            let Ok(Begun::New(ticket)) = claims.begin(Some(CLAIM), None) else { panic!("new") };
+            if is_remembered {
+                claims.remember(CLAIM, remembered(1));
+            }
+            if is_kept {
+                ticket.keep()
+            } else {
+                drop(ticket)
+            }
+            let again = claims.begin(Some(CLAIM), None);
+            match is_remembered {
+                true => assert!(matches!(again, Ok(Begun::Repeated(_)))),
+                false => assert!(matches!(again, Ok(Begun::New(_)))),
+            }
         }
     });
 }
