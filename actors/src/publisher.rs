@@ -61,8 +61,6 @@ pub(crate) struct Publisher {
     writer: Sender<Work>,
     lots: Vec<Option<Kept>>,
     touched: Vec<LotKey>,
-    /// What the lots' records of the commit being published did, by position.
-    outcomes: VecDeque<(usize, ClaimOutcome)>,
     /// Lots in order of their snapshots, oldest first.
     snapshot_order: VecDeque<LotKey>,
     seq: u64,
@@ -80,7 +78,6 @@ impl Publisher {
             writer,
             lots: Vec::new(),
             touched: Vec::new(),
-            outcomes: VecDeque::new(),
             snapshot_order: VecDeque::new(),
             seq: 0,
         }
@@ -105,24 +102,19 @@ impl Publisher {
             while let Some(reply) = replies.next_if(|(before, ..)| *before <= position) {
                 self.reply_after(&records, reply);
             }
-            match self.apply(record) {
-                Ok(Some(outcome)) => self.outcomes.push_back((position, outcome)),
-                Ok(None) => {}
-                Err(error) => {
-                    // A record of an unknown lot cannot come from an actor.
-                    tracing::error!(%error, "record is not shown");
-                    self.shared.metrics.invariant_broken("I0");
-                }
+            if let Err(error) = self.apply(record) {
+                // A record of an unknown lot cannot come from an actor.
+                tracing::error!(%error, "record is not shown");
+                self.shared.metrics.invariant_broken("I0");
             }
         }
         replies.for_each(|reply| self.reply_after(&records, reply));
-        self.outcomes.clear();
         self.feed();
         self.snapshot_the_oldest();
     }
 
-    /// Puts one durable record into the view; tells what a command that did this is answered.
-    pub fn apply(&mut self, record: &Record) -> Result<Option<ClaimOutcome>, StartError> {
+    /// Puts one durable record into the view.
+    pub fn apply(&mut self, record: &Record) -> Result<(), StartError> {
         self.seq = record.seq;
         if let Event::Lot(event @ lot::Event::Created(spec)) = &record.event {
             let view = LotView::new(spec, record);
@@ -131,7 +123,7 @@ impl Publisher {
             let share = self.shared.door.tenant(&spec.tenant);
             self.adopt(LotHandle(Entry::new(record.lot, view, ring_changes_max, share)), 0);
             self.keep(record, created(record), outcome.as_ref());
-            return Ok(outcome);
+            return Ok(());
         }
         let unknown = StartError::UnknownLot { seq: record.seq, lot: record.lot.0 };
         let kept = self.lots.get(record.lot.0 as usize).and_then(Option::as_ref).ok_or(unknown)?;
@@ -149,7 +141,7 @@ impl Publisher {
         }
         drop(shared_view);
         self.keep(record, change, outcome.as_ref());
-        Ok(outcome)
+        Ok(())
     }
 
     /// Brings along what hangs on a lot's event outside its view.
@@ -242,16 +234,13 @@ impl Publisher {
         self.shared.hub.flush();
     }
 
-    fn reply_after(&mut self, records: &[Record], reply: (usize, LotKey, Reply)) {
+    fn reply_after(&self, records: &[Record], reply: (usize, LotKey, Reply)) {
         let (records_before, lot, reply) = reply;
         let last = records_before.checked_sub(1).and_then(|last| records.get(last));
-        while self.outcomes.front().is_some_and(|(position, _)| position + 1 < records_before) {
-            self.outcomes.pop_front();
-        }
-        self.reply(lot, reply, records_before, last);
+        self.reply(lot, reply, last);
     }
 
-    fn reply(&mut self, lot: LotKey, reply: Reply, records_before: usize, last: Option<&Record>) {
+    fn reply(&self, lot: LotKey, reply: Reply, last: Option<&Record>) {
         let last = last.filter(|record| record.lot == lot);
         match reply {
             Reply::Nobody(_) => {}
@@ -263,21 +252,15 @@ impl Publisher {
                 self.shared.metrics.reading(outcome);
                 ticket.settle(outcome, lot_seq);
             }
-            Reply::Command(reply) => {
-                let front = self.outcomes.front().filter(|(at, _)| at + 1 == records_before);
-                let did = last.zip(front.map(|(_, did)| did));
-                self.reply_to_command(lot, reply.port, reply.outcome, did);
-            }
+            Reply::Command(reply) => self.reply_to_command(lot, reply.port, reply.outcome),
         }
     }
 
-    /// `did` is the lot's record before the reply: what the command itself did, unless it did nothing.
     fn reply_to_command(
         &self,
         lot: LotKey,
         port: CommandPort,
         outcome: Result<Outcome, Rejection>,
-        did: Option<(&Record, &ClaimOutcome)>,
     ) {
         let Some(kept) = self.lots.get(lot.0 as usize).and_then(Option::as_ref) else {
             return port.fail(CommandError::OutcomeUnknown);
@@ -287,7 +270,7 @@ impl Publisher {
             Err(rejection) => return port.fail(CommandError::Rejected(rejection)),
         };
         let is_created = outcome == Outcome::Lot && self.shared.directory.by_key(lot).is_none();
-        match done(&kept.lot, &outcome, did) {
+        match done(&kept.lot, &outcome) {
             None => port.fail(CommandError::OutcomeUnknown),
             Some(done) if is_created => {
                 // Answered when its actors are there. The supervisor lives as long as the engine.
@@ -323,23 +306,10 @@ impl Publisher {
     }
 }
 
-/// The answer to a granted command: a reservation as its own record left it, all else as the view shows it now.
-fn done(
-    handle: &LotHandle,
-    outcome: &Outcome,
-    did: Option<(&Record, &ClaimOutcome)>,
-) -> Option<Done> {
-    let (lot_seq, answer) = match (outcome, did) {
-        (Outcome::Reservation(id), Some((record, answer @ ClaimOutcome::Reservation(it))))
-            if it.id == *id =>
-        {
-            (record.lot_seq, answer.clone())
-        }
-        _ => {
-            let view = handle.0.view.read();
-            (view.lot_seq, view::answer(&view.lot, outcome)?)
-        }
-    };
+/// The answer to a granted command, as the view shows it at the command's own place in the log.
+fn done(handle: &LotHandle, outcome: &Outcome) -> Option<Done> {
+    let view = handle.0.view.read();
+    let (lot_seq, answer) = (view.lot_seq, view::answer(&view.lot, outcome)?);
     Some(Done { lot: handle.clone(), lot_seq, answer, repeated: false })
 }
 
