@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use backups::{end_of, home_at, lotkeeper, restored, run};
+use backups::{empty_home_at, end_of, home_at, lotkeeper, restored, run};
 use common::{Answer, token, token_of};
 use http_common::{bayed, minutes};
 use lotkeeper_gateway::auth::Role;
@@ -256,8 +256,7 @@ async fn a_backup_under_load_restores_to_what_the_log_said() {
     let by_seq = |seq| vec!["--to-seq", seq];
     let targets = [vec![], by_seq(&*seqs[0]), by_seq(&*seqs[1]), vec!["--to-time", middle]];
     for (number, target) in targets.into_iter().enumerate() {
-        let again = home_at(directory.path(), &format!("again-{number}"));
-        std::fs::create_dir(again.data.parent().unwrap()).unwrap();
+        let again = empty_home_at(directory.path(), &format!("again-{number}"));
         let told = restored(&again, &file, &target).await;
         let (clean, said) = again.check().await;
         assert!(clean, "{said}");

@@ -11,7 +11,7 @@ mod process;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use backups::{home_at, lotkeeper, restored, run};
+use backups::{empty_home_at, lotkeeper, restored, run, serving};
 use common::token;
 use http_common::bayed;
 use lotkeeper_gateway::auth::Role;
@@ -21,11 +21,7 @@ use reqwest::Method;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_goes_through_a_pipe() {
     let directory = tempfile::tempdir().unwrap();
-    let home = home_at(directory.path(), "first");
-    let running = home.start().await;
-    home.send(Method::POST, "/api/v1/lots", &token(Role::Operator), Some(&bayed("L1", 3)))
-        .await
-        .expect(201);
+    let (home, running) = serving(directory.path(), "first", &[bayed("L1", 3)]).await;
     let output = lotkeeper(&["backup", "-", "--url", &home.url()]).output().await.unwrap();
     assert!(output.status.success() && output.stdout.starts_with(b"LKB1"));
     assert!(
@@ -33,8 +29,7 @@ async fn a_backup_goes_through_a_pipe() {
         "the summary goes elsewhere"
     );
     assert_eq!(running.stop().await, Some(0));
-    let again = home_at(directory.path(), "again");
-    std::fs::create_dir(again.data.parent().unwrap()).unwrap();
+    let again = empty_home_at(directory.path(), "again");
     let mut command = lotkeeper(&["restore", "-", "--data", again.data.to_str().unwrap()]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
@@ -55,21 +50,15 @@ const RESTORE_KILLS_VARIABLE: &str = "LOTKEEPER_RESTORE_KILLS";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_that_is_killed_leaves_nothing_that_is_served() {
     let directory = tempfile::tempdir().unwrap();
-    let home = home_at(directory.path(), "first");
-    let running = home.start().await;
-    for lot in [bayed("L1", 4_000), bayed("L2", 4_000)] {
-        home.send(Method::POST, "/api/v1/lots", &token(Role::Operator), Some(&lot))
-            .await
-            .expect(201);
-    }
+    let lots = [bayed("L1", 4_000), bayed("L2", 4_000)];
+    let (home, running) = serving(directory.path(), "first", &lots).await;
     let file = directory.path().join("city.lkb");
     let (code, ..) =
         run(&mut lotkeeper(&["backup", file.to_str().unwrap(), "--url", &home.url()])).await;
     assert_eq!(code, Some(0));
     assert_eq!(running.stop().await, Some(0));
-    let again = home_at(directory.path(), "again");
+    let again = empty_home_at(directory.path(), "again");
     let partial = again.data.with_extension("partial");
-    std::fs::create_dir(again.data.parent().unwrap()).unwrap();
     let args =
         ["restore", file.to_str().unwrap(), "--data", again.data.to_str().unwrap(), "--quiet"];
     let began = std::time::Instant::now();
@@ -118,11 +107,7 @@ async fn a_restore_that_is_killed_leaves_nothing_that_is_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_whose_server_died_is_backed_up_by_itself() {
     let directory = tempfile::tempdir().unwrap();
-    let home = home_at(directory.path(), "first");
-    let running = home.start().await;
-    home.send(Method::POST, "/api/v1/lots", &token(Role::Operator), Some(&bayed("L1", 3)))
-        .await
-        .expect(201);
+    let (home, running) = serving(directory.path(), "first", &[bayed("L1", 3)]).await;
     let file = directory.path().join("dead.lkb");
     let (out, data) = (file.to_str().unwrap(), home.data.to_str().unwrap());
     let (code, _, errors) = run(&mut lotkeeper(&["backup", out, "--data", data])).await;
@@ -132,8 +117,7 @@ async fn a_directory_whose_server_died_is_backed_up_by_itself() {
     let (code, told, errors) = run(&mut lotkeeper(&["backup", out, "--data", data])).await;
     assert_eq!(code, Some(0), "{errors}");
     assert!(told.contains("1 lots"), "{told}");
-    let again = home_at(directory.path(), "again");
-    std::fs::create_dir(again.data.parent().unwrap()).unwrap();
+    let again = empty_home_at(directory.path(), "again");
     restored(&again, &file, &[]).await;
     let running = again.start().await;
     again.send(Method::GET, "/api/v1/lots/L1", &token(Role::Operator), None).await.expect(200);

@@ -215,8 +215,7 @@ fn paths_and_methods() -> Vec<Case> {
 
 async fn all_are_answered(cases: Vec<Case>) {
     let victim = Victim::start(&SETTINGS).await;
-    let before = victim.resident_bytes();
-    victim.forget_peak();
+    let before = victim.forget_peak();
     let exchanges = cases.into_iter().map(|(name, bytes, expected)| async move {
         (name, exchange(victim.address, &bytes).await, expected)
     });
@@ -234,9 +233,7 @@ async fn all_are_answered(cases: Vec<Case>) {
             assert!(answer.len() < 200_000, "{name}: nothing is repeated at length");
         }
     }
-    victim.settles().await;
-    victim.grew_by_less_than(before, GROWTH_MEBIBYTES_MAX, "strange requests");
-    victim.stop().await;
+    victim.survived(before, GROWTH_MEBIBYTES_MAX, "strange requests").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,8 +285,7 @@ async fn json_made_to_hurt_is_refused_everywhere() {
         let made = victim.send(operator, Method::POST, "/api/v1/lots", Some(&lot)).await;
         assert_eq!(made.status, 201, "{}", made.text);
     }
-    let before = victim.resident_bytes();
-    victim.forget_peak();
+    let before = victim.forget_peak();
     let client = reqwest::Client::new();
     let id = "01a20022-12ae-75d2-9d8b-cb7c4d467aba";
     for (method, path) in [
@@ -314,17 +310,14 @@ async fn json_made_to_hurt_is_refused_everywhere() {
             assert!(answer.text.len() < 8_192, "{name} at {path}: {} bytes", answer.text.len());
         }
     }
-    victim.settles().await;
     // One body at a time, 4 MB at most, and what the parser makes of it.
-    victim.grew_by_less_than(before, 64, "JSON made to hurt");
-    victim.stop().await;
+    victim.survived(before, 64, "JSON made to hurt").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn compressed_bodies_are_refused_and_answers_are_not_compressed() {
     let victim = Victim::start(&SETTINGS).await;
-    let before = victim.resident_bytes();
-    victim.forget_peak();
+    let before = victim.forget_peak();
     let blanks = vec![b' '; 1024 * 1024];
     let best = flate2::Compression::best();
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), best);
@@ -350,7 +343,5 @@ async fn compressed_bodies_are_refused_and_answers_are_not_compressed() {
         assert_eq!(statuses(&answer), [200], "{path}");
         assert!(!answer.to_ascii_lowercase().contains("content-encoding"), "{path}");
     }
-    victim.settles().await;
-    victim.grew_by_less_than(before, GROWTH_MEBIBYTES_MAX, "compressed bombs");
-    victim.stop().await;
+    victim.survived(before, GROWTH_MEBIBYTES_MAX, "compressed bombs").await;
 }

@@ -6,9 +6,11 @@ use std::path::Path;
 use std::process::Stdio;
 
 use lotkeeper_gateway::auth::Role;
+use reqwest::Method;
+use serde_json::Value;
 
 use crate::common::{self, token};
-use crate::process::Home;
+use crate::process::{Home, Running};
 
 /// The real binary with the token of an admin in its environment.
 pub fn lotkeeper(args: &[&str]) -> tokio::process::Command {
@@ -44,4 +46,21 @@ pub fn end_of(told: &str) -> u64 {
 /// A server whose lots get snapshots as often as they may.
 pub fn home_at(directory: &Path, name: &str) -> Home {
     Home::new(&directory.join(name), &[("LOTKEEPER_STORAGE_SNAPSHOT_EVERY_RECORDS", "1000")])
+}
+
+/// A server that runs there, with these lots.
+pub async fn serving(directory: &Path, name: &str, lots: &[Value]) -> (Home, Running) {
+    let home = home_at(directory, name);
+    let running = home.start().await;
+    for lot in lots {
+        let operator = token(Role::Operator);
+        home.send(Method::POST, "/api/v1/lots", &operator, Some(lot)).await.expect(201);
+    }
+    (home, running)
+}
+
+/// A home whose data are still to be restored.
+pub fn empty_home_at(directory: &Path, name: &str) -> Home {
+    std::fs::create_dir(directory.join(name)).unwrap();
+    home_at(directory, name)
 }

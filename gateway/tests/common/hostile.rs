@@ -73,19 +73,10 @@ impl Victim {
         tokio::time::timeout(DEADLINE, answered).await.expect("others are answered");
     }
 
-    /// What it takes at most from here on is told by [`Victim::peak_bytes`].
-    pub fn forget_peak(&self) {
+    /// The memory it has; [`Victim::grew_by_less_than`] looks at the most that it has from here on.
+    pub fn forget_peak(&self) -> u64 {
         let path = format!("/proc/{}/clear_refs", self.process.id());
         std::fs::write(path, "5").unwrap();
-    }
-
-    /// The most memory it had since the start or [`Victim::forget_peak`].
-    pub fn peak_bytes(&self) -> u64 {
-        self.status("VmHWM:")
-    }
-
-    /// The memory it has.
-    pub fn resident_bytes(&self) -> u64 {
         self.status("VmRSS:")
     }
 
@@ -103,7 +94,7 @@ impl Victim {
     /// Memory did not grow by more than so much since it was `before`, at no moment.
     #[track_caller]
     pub fn grew_by_less_than(&self, before: u64, mebibytes: u64, what: &str) {
-        let grown = self.peak_bytes().saturating_sub(before);
+        let grown = self.status("VmHWM:").saturating_sub(before);
         println!("{what}: at most {} KiB more memory", grown / 1024);
         assert!(
             grown < mebibytes * MIB,
@@ -121,6 +112,13 @@ impl Victim {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.lives().await;
+    }
+
+    /// It is over: handles come back, memory did not grow by more than so much, and it ends in order.
+    pub async fn survived(self, before: u64, mebibytes: u64, what: &str) {
+        self.settles().await;
+        self.grew_by_less_than(before, mebibytes, what);
+        self.stop().await;
     }
 
     /// Nothing panicked inside, and it ends in order when told.
