@@ -141,12 +141,7 @@ pub(super) fn open(layout: &Layout, options: &Options) -> Result<Opened, Journal
     layout.remove_vault_key()?;
     let archives = joined_archives(layout, &meta, scan.last_seq)?;
     let kept_from = note_beginning(&archives, &meta, held, &mut report);
-    let tip = Tip {
-        epoch: meta.epoch().unwrap_or_default(),
-        seq: scan.last_seq,
-        holdings: Some(people.holdings(kept_from)),
-    };
-    files::write_atomic(&layout.tip_path(), &tip.to_bytes(), true)?;
+    write_tip(layout, &meta, scan.last_seq, people.holdings(kept_from))?;
     if failure.is_some() {
         layout.clear_failure()?;
     }
@@ -181,6 +176,18 @@ fn known_people(
         with_limit(&place, options.open_seconds_max, move || People::load(&shared, given, why))?;
     census.mend(live)?;
     Ok((people, census))
+}
+
+/// Says what there is from now on.
+fn write_tip(
+    layout: &Layout,
+    meta: &Meta,
+    seq: u64,
+    holdings: Holdings,
+) -> Result<(), JournalError> {
+    let epoch = meta.epoch().unwrap_or_default();
+    let tip = Tip { epoch, seq, holdings: Some(holdings) };
+    files::write_atomic(&layout.tip_path(), &tip.to_bytes(), true)
 }
 
 /// Tells where the log begins and what is missing there; gives the oldest record that is to be kept.

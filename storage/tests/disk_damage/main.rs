@@ -28,7 +28,7 @@ use rand::{RngExt, SeedableRng};
 const FLIPS: usize = 240;
 /// Of the large one; a multiple of this when all of the small one are tried.
 const LARGE_FLIPS: usize = 24;
-const LARGE_FLIPS_IN_FULL: usize = 400;
+const LARGE_FLIPS_IN_FULL: usize = 120;
 /// Positions per child process.
 const BATCH: usize = 400;
 /// A child that has not ended by then hangs: far above its worst case, which has a limit of its own.
