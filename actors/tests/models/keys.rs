@@ -111,9 +111,9 @@ fn a_key_stays_by_what_is_remembered() {
                 claims.remember(CLAIM, remembered(1));
             }
             if is_kept {
-                ticket.keep()
+                ticket.keep();
             } else {
-                drop(ticket)
+                drop(ticket);
             }
             let again = claims.begin(Some(CLAIM), None);
             match is_remembered {

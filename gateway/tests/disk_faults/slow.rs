@@ -81,7 +81,7 @@ impl Booker {
     async fn until_made(&self, numbers: &[usize]) -> BTreeSet<String> {
         let (mut left, mut made) = (numbers.to_vec(), BTreeSet::new());
         while !left.is_empty() {
-            let answers = self.at_once(left.drain(..).collect::<Vec<_>>()).await;
+            let answers = self.at_once(std::mem::take(&mut left)).await;
             for (number, answer) in answers {
                 match answer.status.as_u16() {
                     201 => drop(made.insert(id_of(&answer))),

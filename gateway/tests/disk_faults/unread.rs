@@ -38,7 +38,7 @@ async fn fill(server: &Process) {
     for batch in 0..BATCHES {
         let readings: Vec<Value> = (0..READINGS)
             .map(|reading| {
-                let occupied = (batch * READINGS + reading) / SLOTS % 2 == 0;
+                let occupied = ((batch * READINGS + reading) / SLOTS).is_multiple_of(2);
                 json!({"slot": format!("A-{}", reading % SLOTS + 1), "occupied": occupied})
             })
             .collect();

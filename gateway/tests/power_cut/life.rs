@@ -118,7 +118,7 @@ impl Client<'_> {
         });
         let held = self.send(lot, Method::POST, "/api/v1/reservations".to_owned(), body).await;
         let path = format!("/api/v1/reservations/{}", held["id"].as_str().unwrap());
-        if round % 4 > 0 {
+        if !round.is_multiple_of(4) {
             self.send(lot, Method::POST, format!("{path}/confirm"), json!({})).await;
         }
         if round % 4 > 1 {
