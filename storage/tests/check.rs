@@ -143,23 +143,3 @@ fn a_snapshot_that_is_not_what_the_log_says_is_found() {
     let report = check(dir.path()).unwrap();
     assert!(report.to_string().contains("occupancy differs"), "{report}");
 }
-
-/// Requests that are refused make people and never a commit: they must not pile up in memory for one.
-#[test]
-fn people_without_a_commit_are_written_before_they_are_many() {
-    let dir = tempfile::tempdir().unwrap();
-    let person = |n: u32| format!("plate {n}");
-    let (journal, _) = SledJournal::open(options(dir.path(), u64::MAX)).unwrap();
-    let vault = journal.vault();
-    for n in 0..5_000 {
-        vault.intern("city", PersonKind::Vehicle, &person(n)).unwrap();
-    }
-    let first = vault.find("city", PersonKind::Vehicle, &person(0)).unwrap();
-    drop((vault, journal));
-    let (journal, _) = SledJournal::open(options(dir.path(), u64::MAX)).unwrap();
-    let vault = journal.vault();
-    assert!(first.is_some());
-    assert_eq!(vault.find("city", PersonKind::Vehicle, &person(0)).unwrap(), first);
-    // Those after the bound had no commit, and nobody was told of them.
-    assert_eq!(vault.find("city", PersonKind::Vehicle, &person(4_999)).unwrap(), None);
-}
