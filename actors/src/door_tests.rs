@@ -272,4 +272,37 @@ async fn no_turn_is_lost_among_many_hands() {
             .unwrap();
     }
     assert_eq!((door.turns_taken.load(Ordering::Acquire), door.in_flight()), (0, 0));
+    assert_eq!(door.active(), 2, "each is counted once, however many hands it has");
+    for tenant in ["even", "odd"].map(|name| door.tenant(name)) {
+        let left = [&tenant.turns, &tenant.records].map(|of| of.load(Ordering::Acquire));
+        assert_eq!(left, [0, 0]);
+    }
+}
+
+#[test]
+fn who_has_something_in_flight_or_was_heard_is_at_work() {
+    let door = door(10, 5, 2);
+    let tenant = door.tenant("a");
+    let permit = door.admit(&tenant, 1);
+    assert!(permit.is_ok());
+    (0..10).for_each(|_| door.look());
+    assert_eq!(door.active(), 1, "it has something in flight");
+    drop(permit);
+    drop(door.admit(&tenant, 1));
+    for _ in 0..QUIET_LOOKS {
+        door.look();
+        assert_eq!(door.active(), 1, "it was heard a moment ago");
+    }
+    door.look();
+    assert_eq!(door.active(), 0);
+}
+
+#[test]
+fn what_a_full_engine_refuses_is_not_held() {
+    let door = door(10, 5, 2);
+    let (first, second) = (door.tenant("first"), door.tenant("second"));
+    let held = door.admit(&first, 5);
+    assert!(held.is_ok());
+    assert!(door.admit(&second, 6).is_err(), "its share would be its, and five are left");
+    assert_eq!(second.records.load(Ordering::Acquire), 0);
 }
