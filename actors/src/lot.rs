@@ -76,11 +76,8 @@ impl LotState {
         if events.is_empty() && self.rests_on_durable() {
             return self.answer_at_once(outcome, port);
         }
-        // What was overdue comes first; the key belongs to what the command itself did.
-        origin.claim = origin.claim.filter(|_| match (&outcome, events.last()) {
-            (Ok(outcome), Some(last)) => view::concerns(last, outcome),
-            (Ok(_) | Err(_), _) => false,
-        });
+        // What was overdue comes first; the key belongs to what the command itself did, if it did anything.
+        origin.claim = origin.claim.filter(|_| events.len() > overdue);
         let reply = Reply::Command(Box::new(CommandReply { port, outcome }));
         self.submit((events, overdue), now, origin, reply);
         self.set_next_due();

@@ -235,19 +235,6 @@ fn subject(event: &lot::Event) -> Subject {
     }
 }
 
-/// Whether an event is what a command asked for, rather than something overdue that came before it.
-pub(crate) fn concerns(event: &lot::Event, outcome: &lot::Outcome) -> bool {
-    match (subject(event), outcome) {
-        (Subject::New(_, id) | Subject::Reservation(id), lot::Outcome::Reservation(wanted)) => {
-            id == *wanted
-        }
-        (Subject::Slot(slot), lot::Outcome::Slot(wanted)) => slot == *wanted,
-        (Subject::Lot, lot::Outcome::Lot) => true,
-        (Subject::Lot, lot::Outcome::Count(_)) => matches!(event, lot::Event::Counted { .. }),
-        (Subject::Lot | Subject::Slot(_) | Subject::New(..) | Subject::Reservation(_), _) => false,
-    }
-}
-
 /// The answer to a granted command, from the state after it.
 pub(crate) fn answer(lot: &Ledger, outcome: &lot::Outcome) -> Option<ClaimOutcome> {
     Some(match outcome {

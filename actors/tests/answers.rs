@@ -7,12 +7,12 @@ mod hooked;
 
 use std::sync::Arc;
 
-use common::{cancel, confirm, create, options, reserve, window};
+use common::{START, cancel, confirm, create, options, reserve, start, window};
 use hooked::{engine_over, gate};
-use lotkeeper_actors::Done;
+use lotkeeper_actors::{Clock, Done};
 use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::lot::{Choice, State};
-use lotkeeper_storage::{Claim, ClaimKey, ClaimOutcome};
+use lotkeeper_storage::{Claim, ClaimKey, ClaimOutcome, MemoryStore};
 
 fn state_of(done: &Done) -> State {
     let ClaimOutcome::Reservation(reservation) = &done.answer else { panic!("{done:?}") };
@@ -64,4 +64,22 @@ async fn an_answer_without_a_record_leaves_its_key_free() {
     let again = engine.command(&lot, confirm(1), claim);
     let again = again.unwrap_or_else(|error| panic!("{error}")).await.unwrap();
     assert_eq!((state_of(&again), again.repeated), (State::Confirmed, false));
+}
+
+/// The same when something overdue came first: it is nobody's, so it keeps nobody's key, though it is of the same reservation.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_overdue_keeps_no_key() {
+    let clock = Clock::manual(START);
+    let engine = start(&MemoryStore::default(), &clock).await;
+    let lot = create(&engine, "L1", 1).await;
+    let wanted = reserve(1, Choice::Slot(SlotIndex(0)), window(3_600, 7_200), None);
+    let made = engine.command(&lot, wanted, None).unwrap().await.unwrap();
+    // The hold became visible half an hour before its window.
+    clock.advance(1_801);
+    let claim = Some(Claim { key: ClaimKey(9), fingerprint: 1 });
+    let confirmed = async || engine.command(&lot, confirm(1), claim).unwrap().await.unwrap();
+    let first = confirmed().await;
+    assert_eq!((first.lot_seq, first.repeated), (made.lot_seq + 1, false), "{first:?}");
+    let again = confirmed().await;
+    assert_eq!((again.lot_seq, again.repeated), (first.lot_seq, false), "{again:?}");
 }
