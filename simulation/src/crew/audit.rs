@@ -38,24 +38,28 @@ impl Crew {
         }
     }
 
-    /// The first answer under a key is the answer.
+    /// The first answer under a key is the answer; but what changed nothing has no record to keep its key, and is decided
+    /// afresh, so that a later one is kept which did change something.
     pub(super) fn remember(&mut self, request: Request, answer: Answer) -> Result<(), String> {
         let Answer::Done { lot_seq, answer: what, repeated } = &answer else { return Ok(()) };
         if let Some((_, Answer::Done { lot_seq: first_seq, answer: first, .. })) =
             self.kept.get(&request.key)
         {
-            // What changed nothing has no record to keep its key, and is decided afresh.
-            if *repeated && (first_seq, first) != (lot_seq, what) {
-                return Err(format!("{request:?} was answered {first:?}, now {what:?}"));
+            if !repeated || (first_seq, first) == (lot_seq, what) {
+                return Ok(());
             }
-            return Ok(());
+            let (lot_seq, differs) =
+                (*lot_seq, format!("{request:?} was answered {first:?}, now {what:?}"));
+            self.read_log()?;
+            if recorded_at(&self.log, &request) != Some(lot_seq) {
+                return Err(differs);
+            }
         }
         self.kept.insert(request.key, (request, answer));
         Ok(())
     }
 
-    /// The log has everything once, in order, and says what is shown.
-    pub(super) fn audit_log(&mut self) -> Result<(), String> {
+    fn read_log(&mut self) -> Result<(), String> {
         let reader = self.process.engine.reader();
         self.log.clear();
         let durable = self.process.engine.seq();
@@ -66,9 +70,14 @@ impl Crew {
             let before = self.log.len();
             self.log.extend(taken);
             if self.log.len() == before {
-                break;
+                return Ok(());
             }
         }
+    }
+
+    /// The log has everything once, in order, and says what is shown.
+    pub(super) fn audit_log(&mut self) -> Result<(), String> {
+        self.read_log()?;
         let mut lot_seqs = vec![0; self.process.lots.len()];
         let mut made = BTreeSet::new();
         let mut keys = BTreeSet::new();
@@ -136,8 +145,17 @@ impl Crew {
                     Some(Letter::Command(_, Answer::Done { lot_seq, answer, repeated: true })),
                     Answer::Done { lot_seq: first_seq, answer: first, .. },
                 ) if (lot_seq, &answer) == (first_seq, &first) => self.tally.count("answer.again"),
+                // The first one changed nothing, and a later one did.
+                (
+                    Some(Letter::Command(_, Answer::Done { lot_seq, repeated: true, .. })),
+                    Answer::Done { lot_seq: first_seq, .. },
+                ) if lot_seq > first_seq && recorded_at(&self.log, &request) == Some(lot_seq) => {
+                    self.tally.count("answer.of_a_later_one");
+                }
                 // Without a record of its own it is decided afresh.
-                (Some(Letter::Command(_, answer)), _) if !was_recorded(&self.log, &request) => {
+                (Some(Letter::Command(_, answer)), _)
+                    if recorded_at(&self.log, &request).is_none() =>
+                {
                     self.count_afresh(&answer);
                 }
                 (other, first) => {
@@ -156,6 +174,8 @@ impl Crew {
     }
 }
 
-fn was_recorded(log: &[lotkeeper_storage::Record], request: &Request) -> bool {
-    log.iter().any(|it| it.claim.is_some_and(|claim| claim.key.0 == u128::from(request.key)))
+/// The lot's sequence of what a request did under its key.
+fn recorded_at(log: &[lotkeeper_storage::Record], request: &Request) -> Option<u64> {
+    let key = u128::from(request.key);
+    log.iter().find(|it| it.claim.is_some_and(|claim| claim.key.0 == key)).map(|it| it.lot_seq)
 }
