@@ -244,7 +244,9 @@ fn nothing_that_a_backup_needs_goes_while_it_is_read() {
     let seq = as_of.seq;
     let beginning = std::thread::spawn(move || reader.backup(seq, TAKEN_AT).unwrap());
     while !beginning.is_finished() {
-        turn(&mut journal, &mut author);
+        // No snapshots yet: the thread may not have begun, and two of them would push out what `seq` rests on.
+        journal.commit(&author.changes(A, 300)).unwrap();
+        journal.maintain().unwrap();
     }
     let mut backup = beginning.join().unwrap();
     let again = journal.reader().backup(author.seq, TAKEN_AT).err().unwrap();
@@ -306,6 +308,39 @@ fn archived_records_are_archived_again() {
     let (journal, recovery) = SledJournal::open(options(&data)).unwrap();
     assert_eq!((recovery.report.archives, recovery.report.first_seq), (1, 1));
     assert_eq!(journal.reader().after(0, usize::MAX >> 1).unwrap().records, all);
+}
+
+/// What is wrong in the log ends the backup, which has no trailer then: the writer looks at every frame.
+#[test]
+fn a_log_with_a_hole_has_no_backup() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeping = Options { rotate_bytes: 1, ..options(dir.path()) };
+    let (mut journal, _) = SledJournal::open(keeping).unwrap();
+    let mut author = Author::new();
+    journal.commit(&[author.created(A, 40)]).unwrap();
+    let mut rotations = 0;
+    while rotations < 2 {
+        journal.commit(&author.changes(A, 300)).unwrap();
+        journal.save_snapshot(&author.snapshot(A)).unwrap();
+        rotations += usize::from(journal.maintain().unwrap().rotated);
+    }
+    let refusal = |last_seq| {
+        let blocks: Vec<_> = journal.reader().backup(last_seq, TAKEN_AT).unwrap().collect();
+        blocks.into_iter().find_map(Result::err)
+    };
+    assert!(refusal(author.seq).is_none());
+    for no_end_of_a_commit in [author.seq - 1, author.seq + 1] {
+        let refused = refusal(no_end_of_a_commit).unwrap().to_string();
+        assert!(refused.contains("the log ends before"), "{refused}");
+    }
+    // A sound file in the place of another.
+    let archive = dir.path().join("archive");
+    let mut files: Vec<_> =
+        fs::read_dir(archive).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    fs::copy(&files[1], &files[0]).unwrap();
+    let refused = refusal(author.seq).unwrap().to_string();
+    assert!(refused.contains("is expected"), "{refused}");
 }
 
 #[test]
