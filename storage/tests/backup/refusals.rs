@@ -1,6 +1,7 @@
 //! What is refused: backups that are not whole or not ours, places that are taken, directories left unfinished.
 
 use std::fs;
+use std::path::Path;
 
 use lotkeeper_storage::backup::{BackupError, Site, Target};
 use lotkeeper_storage::{Journal, JournalError, PersonKind, SledJournal, check};
@@ -107,15 +108,43 @@ fn what_a_cut_off_restore_left_is_not_served_and_is_cleared_by_the_next() {
         if ends {
             fs::create_dir(partial.join("journal-000001")).unwrap();
         }
-        drop(Site::new(&data).unwrap());
+        let _site = Site::new(&data).unwrap();
+        assert_eq!(names(&partial), ["LOCK", "RESTORING"], "nothing else of it stays");
     }
-    restore(&backup, &data, Target::Latest).unwrap();
+    // From a stream, which lies there meanwhile.
+    let site = Site::new(&data).unwrap();
+    let spool = site.spool();
+    fs::write(&spool, &backup).unwrap();
+    let mut open = || Ok(Box::new(fs::File::open(&spool)?) as Box<dyn std::io::Read>);
+    site.restore(&mut open, "the backup", Target::Latest, &mut |_, _| {}).unwrap();
     assert!(!partial.exists());
     assert_eq!(state(&data).0.states(), author.states());
-    let mut names: Vec<String> = fs::read_dir(&data)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    assert_eq!(names(&data), ["CURRENT", "LOCK", "TIP", "archive", "journal-000001"]);
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| name(entry).into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["CURRENT", "LOCK", "TIP", "archive", "journal-000001"]);
+    names
+}
+
+/// Every byte of it is as it was written; what was written is not what the records say.
+#[test]
+fn what_does_not_stand_the_check_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = SledJournal::open(options(&dir.path().join("a"))).unwrap();
+    let mut author = Author::new();
+    journal.commit(&[author.created(A, 10)]).unwrap();
+    journal.commit(&author.changes(A, 25)).unwrap();
+    let mut snapshot = author.snapshot(A);
+    let hearing = snapshot.slots[3].hearing.as_mut().unwrap();
+    hearing.occupied = !hearing.occupied;
+    journal.save_snapshot(&snapshot).unwrap();
+    let backup = bytes(journal.reader().backup(author.seq, TAKEN_AT).unwrap());
+    let data = dir.path().join("data");
+    let refused = restore(&backup, &data, Target::Latest).unwrap_err();
+    assert!(matches!(refused, BackupError::Unsound { .. }), "{refused}");
+    assert!(!data.exists() && !dir.path().join("data.partial").exists(), "nothing is left");
 }
