@@ -65,8 +65,12 @@ fn settled(dir: &Path) -> Vec<Pseudonym> {
 
 /// Works on the tree of people in the live journal, which is closed.
 fn tree<T>(dir: &Path, work: impl FnOnce(&sled::Tree) -> T) -> T {
+    named_tree(dir, "people", work)
+}
+
+fn named_tree<T>(dir: &Path, name: &str, work: impl FnOnce(&sled::Tree) -> T) -> T {
     let db = sled::open(released(dir)).unwrap();
-    let done = work(&db.open_tree("people").unwrap());
+    let done = work(&db.open_tree(name).unwrap());
     db.flush().unwrap();
     done
 }
@@ -123,6 +127,56 @@ fn that_nobody_is_there_at_all_is_told_too() {
     settled(dir.path());
     tree(dir.path(), |people| people.clear().unwrap());
     expect_lost(dir.path(), u64::from(PEOPLE));
+}
+
+/// A value that has all its people but one; and what is lost does not become an erasure by standing beside one.
+#[test]
+fn a_hole_amid_a_value_is_told_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let people = settled(dir.path());
+    let (key, mut value) = values(dir.path()).remove(0);
+    // A pseudonym, a tenant and a plate after their lengths, and between them a kind.
+    let one = 16 + 1 + "city".len() + 1 + 1 + plate(1).len();
+    assert!(value[..one].ends_with(plate(0).as_bytes()));
+    value.drain(one..2 * one);
+    tree(dir.path(), |people| people.insert(key.to_be_bytes(), value).unwrap());
+    expect_lost(dir.path(), 1);
+    let (mut journal, vault, _) = open(dir.path());
+    assert!(vault.erase(people[2]).unwrap());
+    journal.sync().unwrap();
+    drop((journal, vault));
+    let (_journal, _vault, report) = open(dir.path());
+    let lost = (report.people_lost, report.people_lost_before, report.erasures_lost);
+    assert_eq!(lost, (0, 1, 0));
+}
+
+/// No record names the last of them: the tip alone knows that there was one more.
+#[test]
+fn people_whom_no_record_names_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    settled(dir.path());
+    let (mut journal, vault, _) = open(dir.path());
+    intern(&*vault, "late");
+    journal.sync().unwrap();
+    drop((journal, vault));
+    tree(dir.path(), |people| people.clear().unwrap());
+    let (_journal, _vault, report) = open(dir.path());
+    assert_eq!(report.people_lost, u64::from(PEOPLE) + 1);
+}
+
+/// They have no places, so they are counted.
+#[test]
+fn people_of_format_1_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    settled(dir.path());
+    let key = [[2].as_slice(), &[7; 16]].concat();
+    named_tree(dir.path(), "vault", |vault| vault.insert(&key, b"\x04city\x00\x03ada").unwrap());
+    let (journal, vault, report) = open(dir.path());
+    assert_eq!((report.people, report.people_lost), (u64::from(PEOPLE) + 1, 0));
+    drop((journal, vault));
+    named_tree(dir.path(), "vault", |vault| vault.remove(&key).unwrap().unwrap());
+    let (_journal, _vault, report) = open(dir.path());
+    assert_eq!((report.people, report.people_lost), (u64::from(PEOPLE), 1));
 }
 
 /// Whoever a record names has a place, so a tip that is lost as well hides nobody before him.
@@ -190,6 +244,42 @@ fn erased_places_come_together_and_are_no_loss() {
     let (_journal, vault, report) = open(dir.path());
     assert_eq!((report.people, report.people_lost, report.erasures_lost), (2, 0, 0));
     assert_eq!(vault.reveal(stays).unwrap().as_deref(), Some("stays"));
+}
+
+#[test]
+fn the_last_places_stay_taken_when_all_in_them_are_erased() {
+    let dir = tempfile::tempdir().unwrap();
+    let people = settled(dir.path());
+    released(dir.path());
+    let rotating = Options { rotate_bytes: 1, ..options(dir.path()) };
+    let (mut journal, _) = SledJournal::open(rotating).unwrap();
+    let vault = journal.vault();
+    for person in &people[1..] {
+        assert!(vault.erase(*person).unwrap());
+    }
+    journal.sync().unwrap();
+    while !journal.maintain().unwrap().rotated {
+        std::thread::yield_now();
+    }
+    drop((journal, vault));
+    assert!(check(dir.path()).unwrap().is_clean());
+    let (_journal, vault, report) = open(dir.path());
+    assert_eq!((report.people, report.people_lost, report.erasures_lost), (1, 0, 0));
+    assert_eq!(intern(&*vault, "next").0.as_u128() >> 80, u128::from(PEOPLE));
+}
+
+/// Of format 2, whose tip is lost.
+#[test]
+fn empty_places_of_format_2_are_erasures_without_a_tip() {
+    let dir = tempfile::tempdir().unwrap();
+    settled(dir.path());
+    let places: Vec<u64> = values(dir.path()).iter().map(|(key, _)| *key).collect();
+    tree(dir.path(), |people| people.remove(places[1].to_be_bytes()).unwrap().unwrap());
+    named_tree(dir.path(), "meta", |meta| meta.insert("format", &2_u16.to_le_bytes()).unwrap());
+    std::fs::remove_file(dir.path().join("TIP")).unwrap();
+    let (_journal, _vault, report) = open(dir.path());
+    assert_eq!((report.people_lost, report.people_lost_before), (0, 0));
+    assert_eq!(report.people, u64::from(PEOPLE) - (places[2] - places[1]));
 }
 
 /// A release that did not count left nothing in the place of whoever was erased, and a tip of format 1.

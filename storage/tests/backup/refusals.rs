@@ -118,8 +118,10 @@ fn what_a_cut_off_restore_left_is_not_served_and_is_cleared_by_the_next() {
     let mut open = || Ok(Box::new(fs::File::open(&spool)?) as Box<dyn std::io::Read>);
     site.restore(&mut open, "the backup", Target::Latest, &mut |_, _| {}).unwrap();
     assert!(!partial.exists());
+    let made = ["CURRENT", "LOCK", "RESTORED", "TIP", "archive", "journal-000001"];
+    assert_eq!(names(&data), made);
     assert_eq!(state(&data).0.states(), author.states());
-    assert_eq!(names(&data), ["CURRENT", "LOCK", "TIP", "archive", "journal-000001"]);
+    assert_eq!(names(&data).len(), made.len() - 1, "the first start knows where it comes from");
 }
 
 fn names(dir: &Path) -> Vec<String> {
