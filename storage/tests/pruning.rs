@@ -7,8 +7,9 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Author, released};
+use common::{Author, START, released};
 use lotkeeper_engine::ids::LotKey;
+use lotkeeper_storage::backup;
 use lotkeeper_storage::format::Tip;
 use lotkeeper_storage::{Journal, Options, RecoveryReport, SledJournal, check};
 
@@ -79,6 +80,9 @@ fn what_is_kept_is_not_pruned() {
     drop(journal);
     let report = started(dir.path(), LONG_SECONDS);
     assert_eq!((report.first_seq, report.archives), (1, 2));
+    released(dir.path());
+    let backup = backup::of_directory(dir.path(), START).unwrap();
+    assert_eq!(backup.header().first_seq, 1, "a backup has the archive too");
 }
 
 /// What lies beyond the gap is there still, and no reader may take it for what joins the log.
