@@ -1,10 +1,11 @@
-//! What is refused: backups that are not whole or not ours, places that are taken, directories left unfinished.
+//! What is refused: backups that are not whole or not ours, places that are taken, directories left unfinished;
+//! and what is left out of a backup.
 
 use std::fs;
 use std::path::Path;
 
 use lotkeeper_storage::backup::{BackupError, Site, Target};
-use lotkeeper_storage::{Journal, JournalError, PersonKind, SledJournal, check};
+use lotkeeper_storage::{Journal, JournalError, Options, PersonKind, SledJournal, check};
 
 use crate::common::Author;
 use crate::{A, TAKEN_AT, bytes, inspect, options, restore, state, written};
@@ -149,4 +150,50 @@ fn what_does_not_stand_the_check_is_not_there() {
     let refused = restore(&backup, &data, Target::Latest).unwrap_err();
     assert!(matches!(refused, BackupError::Unsound { .. }), "{refused}");
     assert!(!data.exists() && !dir.path().join("data.partial").exists(), "nothing is left");
+}
+
+#[test]
+fn snapshots_after_its_last_record_are_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = SledJournal::open(options(dir.path())).unwrap();
+    let states = written(&mut journal, 12);
+    let before_the_last = &states[states.len() - 2];
+    let backup = bytes(journal.reader().backup(before_the_last.seq, TAKEN_AT).unwrap());
+    let contents = inspect(&backup, Target::Latest).unwrap();
+    assert_eq!((contents.latest.seq, contents.snapshots), (before_the_last.seq, 2));
+}
+
+/// What is wrong in the log ends the backup, which has no trailer then: the writer looks at every frame.
+#[test]
+fn a_log_with_a_hole_has_no_backup() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeping = Options { rotate_bytes: 1, ..options(dir.path()) };
+    let (mut journal, _) = SledJournal::open(keeping).unwrap();
+    let mut author = Author::new();
+    journal.commit(&[author.created(A, 40)]).unwrap();
+    let mut rotations = 0;
+    while rotations < 2 {
+        journal.commit(&author.changes(A, 300)).unwrap();
+        journal.save_snapshot(&author.snapshot(A)).unwrap();
+        rotations += usize::from(journal.maintain().unwrap().rotated);
+    }
+    let refusal = |last_seq| {
+        let blocks: Vec<_> = journal.reader().backup(last_seq, TAKEN_AT).unwrap().collect();
+        blocks.into_iter().find_map(Result::err)
+    };
+    assert!(refusal(author.seq).is_none());
+    for no_end_of_a_commit in [author.seq - 1, author.seq + 1] {
+        let refused = refusal(no_end_of_a_commit).unwrap().to_string();
+        assert!(refused.contains("the log ends before"), "{refused}");
+    }
+    // A sound file in the place of another.
+    let archive = dir.path().join("archive");
+    let mut files: Vec<_> =
+        fs::read_dir(archive).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    fs::copy(&files[1], &files[0]).unwrap();
+    let mut backup = journal.reader().backup(author.seq, TAKEN_AT).unwrap();
+    let refused = backup.find_map(Result::err).unwrap().to_string();
+    assert!(refused.contains("is expected"), "{refused}");
+    assert!(journal.reader().backup(author.seq, TAKEN_AT).is_ok(), "it keeps nothing any more");
 }
