@@ -276,11 +276,7 @@ fn nothing_that_a_backup_needs_goes_while_it_is_read() {
             assert_eq!(found.states(), as_of.states());
         }
     }
-    // What was postponed is done now: older snapshots go, and it rotates.
-    journal.maintain().unwrap();
-    let copy = tempfile::tempdir().unwrap();
-    copy_dir(&dir.path().join("a"), copy.path());
-    assert!(check(copy.path()).unwrap().snapshots <= 4);
+    // What was postponed is done now.
     let mut rotated = false;
     while !rotated {
         rotated = turn(&mut journal, &mut author);
