@@ -117,6 +117,19 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// [`JournalError::Busy`]; [`JournalError::NoBackup`] where there is nothing to copy; the disk.
     fn backup(&self, last_seq: u64, taken_at: Timestamp) -> Result<Backup, JournalError> {
+        self.backup_as_of(&|| last_seq, taken_at)
+    }
+
+    /// The same, with the sequence asked for when everything before it is kept: to begin may take as long as a
+    /// rotation, and snapshots that are newer than the sequence would push out those it rests on.
+    ///
+    /// # Errors
+    /// As [`Reader::backup`].
+    fn backup_as_of(
+        &self,
+        last_seq: &dyn Fn() -> u64,
+        taken_at: Timestamp,
+    ) -> Result<Backup, JournalError> {
         let _ = (last_seq, taken_at);
         Err(JournalError::NoBackup)
     }

@@ -46,9 +46,10 @@ const PAUSE_MIN: Duration = Duration::from_millis(2);
 pub async fn take(State(app): State<App>, principal: Principal) -> Result<Response, Problem> {
     principal.require(Access::Admin)?;
     may_have_everything(&app, &principal)?;
-    let (reader, last_seq, now) = (app.engine.reader(), app.engine.seq(), app.engine.now());
+    let (engine, now) = (app.engine.clone(), app.engine.now());
     // It may wait for the end of a rotation, and reads the disk.
-    let begun = tokio::task::spawn_blocking(move || reader.backup(last_seq, now)).await;
+    let begin = move || engine.reader().backup_as_of(&|| engine.seq(), now);
+    let begun = tokio::task::spawn_blocking(begin).await;
     let backup = match begun {
         Ok(Ok(backup)) => backup,
         Ok(Err(error @ JournalError::Busy { .. })) => {

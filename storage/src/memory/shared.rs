@@ -82,8 +82,12 @@ impl Reader for MemoryReader {
         Ok(Page { records, first_seq })
     }
 
-    fn backup(&self, last_seq: u64, taken_at: Timestamp) -> Result<Backup, JournalError> {
-        backup::begin(&self.0.lock(), last_seq, taken_at)
+    fn backup_as_of(
+        &self,
+        last_seq: &dyn Fn() -> u64,
+        taken_at: Timestamp,
+    ) -> Result<Backup, JournalError> {
+        backup::begin(&self.0.lock(), last_seq(), taken_at)
     }
 }
 

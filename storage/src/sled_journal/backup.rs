@@ -21,7 +21,7 @@ const ROTATION_PATIENCE: Duration = Duration::from_secs(120);
 /// Begins a backup of a journal that is in use.
 pub(super) fn begin(
     shared: &Arc<Shared>,
-    last_seq: u64,
+    last_seq: &dyn Fn() -> u64,
     taken_at: Timestamp,
 ) -> Result<Backup, JournalError> {
     shared.check_poison()?;
@@ -31,6 +31,7 @@ pub(super) fn begin(
             Busy::Rotation => "the journal is being rotated",
         },
     })?;
+    let last_seq = last_seq();
     let (live, archives, live_first) = {
         let log = shared.log.read();
         (Arc::clone(&log.live), log.archives.clone(), log.live_first)

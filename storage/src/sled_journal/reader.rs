@@ -140,7 +140,11 @@ impl Reader for SledReader {
         self.guarded(|| self.read_lot(lot, after_lot_seq.saturating_add(1), limit))
     }
 
-    fn backup(&self, last_seq: u64, taken_at: Timestamp) -> Result<Backup, JournalError> {
+    fn backup_as_of(
+        &self,
+        last_seq: &dyn Fn() -> u64,
+        taken_at: Timestamp,
+    ) -> Result<Backup, JournalError> {
         let place = self.0.layout.dir().display().to_string();
         caught(&place, AssertUnwindSafe(|| backup::begin(&self.0, last_seq, taken_at)))
     }

@@ -10,6 +10,7 @@ mod refusals;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::sync::mpsc::channel;
 
 use common::{Author, copy_dir};
 use lotkeeper_engine::ids::LotKey;
@@ -222,6 +223,43 @@ fn a_restored_directory_is_backed_up_and_restored_again() {
 }
 
 /// A journal that rotates at every look and keeps no archive: the worst case for whoever reads.
+/// To begin may take as long as a rotation, and snapshots that are saved meanwhile push out those it rests on: so
+/// it asks for its end when nothing goes any more.
+#[test]
+fn a_backup_ends_where_the_log_ended_when_it_had_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = SledJournal::open(forgetful(&dir.path().join("a"))).unwrap();
+    let mut author = Author::new();
+    journal.commit(&[author.created(A, 40)]).unwrap();
+    let turn = |journal: &mut SledJournal, author: &mut Author| {
+        journal.commit(&author.changes(A, 300)).unwrap();
+        journal.save_snapshot(&author.snapshot(A)).unwrap();
+        journal.maintain().unwrap();
+    };
+    (0..20).for_each(|_| turn(&mut journal, &mut author));
+    let (reader, seq) = (journal.reader(), author.seq);
+    let (asked, is_asked) = channel();
+    let (go, may_answer) = channel();
+    let beginning = std::thread::spawn(move || {
+        let as_of = || {
+            asked.send(()).unwrap();
+            may_answer.recv().unwrap();
+            seq
+        };
+        reader.backup_as_of(&as_of, TAKEN_AT).unwrap()
+    });
+    // A rotation may be under way, and the journal's thread ends it.
+    while is_asked.try_recv().is_err() {
+        journal.maintain().unwrap();
+        std::thread::yield_now();
+    }
+    (0..20).for_each(|_| turn(&mut journal, &mut author));
+    go.send(()).unwrap();
+    let contents = inspect(&bytes(beginning.join().unwrap()), Target::Latest).unwrap();
+    assert_eq!(contents.latest.seq, seq);
+    assert!(contents.earliest.unwrap().seq <= seq, "{contents:?}");
+}
+
 #[test]
 fn nothing_that_a_backup_needs_goes_while_it_is_read() {
     let dir = tempfile::tempdir().unwrap();
