@@ -295,6 +295,8 @@ mod tests {
         let engine =
             Engine::start(Box::new(journal), recovery, clock, options, metrics).await.unwrap();
         let lot = engine.create_lot(spec(), None).await.unwrap().lot;
+        // The one permit may come back a moment after the answer.
+        engine.shared.door.drained().await;
         let restarts = engine.shared.restarts.count();
         engine.kill(&lot, None);
         let patch = SlotPatch { size: Some(Size::Large), ..SlotPatch::default() };
