@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
-use lotkeeper_engine::ids::{LotKey, ReservationId};
+use lotkeeper_engine::ids::{LotKey, Pseudonym};
 use lotkeeper_storage::{Claim, ClaimKey, ClaimOutcome};
+use smallvec::SmallVec;
+use uuid::Uuid;
 
 use crate::error::CommandError;
 use crate::sync::{DashMap, DashSet, Entry};
@@ -27,7 +29,11 @@ pub(crate) struct Remembered {
 #[derive(Default)]
 pub(crate) struct Claims {
     keys: DashMap<ClaimKey, (u64, State)>,
-    routes: DashMap<ReservationId, LotKey>,
+    /// Ids of reservations, stays and payments: which lot has them.
+    routes: DashMap<Uuid, LotKey>,
+    /// Vehicles inside of the lots in which a plate is inside once in all lots of the tenant. A pseudonym
+    /// belongs to one tenant.
+    inside: DashMap<Pseudonym, LotKey>,
     /// Codes (in their tenant) and ids of lots that are being created; from then on the directory knows them.
     names: DashSet<(Box<str>, Box<str>)>,
 }
@@ -44,19 +50,25 @@ pub(crate) enum Begun {
 pub(crate) struct Ticket {
     claims: Arc<Claims>,
     key: Option<ClaimKey>,
-    route: Option<ReservationId>,
+    routes: SmallVec<[Uuid; 1]>,
+    vehicle: Option<Pseudonym>,
     names: Vec<(Box<str>, Box<str>)>,
 }
 
 impl Claims {
-    /// Claims a key and a new reservation's id for a lot.
+    /// Claims a key, and the ids of what is to be made in a lot.
     pub fn begin(
         self: &Arc<Self>,
         claim: Option<Claim>,
-        route: Option<(ReservationId, LotKey)>,
+        (ids, lot): (&[Uuid], LotKey),
     ) -> Result<Begun, CommandError> {
-        let mut ticket =
-            Ticket { claims: Arc::clone(self), key: None, route: None, names: Vec::new() };
+        let mut ticket = Ticket {
+            claims: Arc::clone(self),
+            key: None,
+            routes: SmallVec::new(),
+            vehicle: None,
+            names: Vec::new(),
+        };
         if let Some(claim) = claim {
             match self.keys.entry(claim.key) {
                 Entry::Vacant(place) => {
@@ -74,11 +86,11 @@ impl Claims {
                 }
             }
         }
-        if let Some((id, lot)) = route {
-            match self.routes.entry(id) {
+        for id in ids {
+            match self.routes.entry(*id) {
                 Entry::Vacant(place) => {
                     place.insert(lot);
-                    ticket.route = Some(id);
+                    ticket.routes.push(*id);
                 }
                 // Taken, or on its way: the caller looks which.
                 Entry::Occupied(_) => {
@@ -99,16 +111,26 @@ impl Claims {
         self.keys.remove(&key);
     }
 
-    pub fn route(&self, id: ReservationId, lot: LotKey) {
+    pub fn route(&self, id: Uuid, lot: LotKey) {
         self.routes.insert(id, lot);
     }
 
-    pub fn unroute(&self, id: ReservationId) {
+    pub fn unroute(&self, id: Uuid) {
         self.routes.remove(&id);
     }
 
-    pub fn lot_of(&self, id: ReservationId) -> Option<LotKey> {
+    pub fn lot_of(&self, id: Uuid) -> Option<LotKey> {
         self.routes.get(&id).map(|lot| *lot)
+    }
+
+    /// A vehicle came into a lot in which plates are inside once in all lots of the tenant.
+    pub fn came_in(&self, vehicle: Pseudonym, lot: LotKey) {
+        self.inside.insert(vehicle, lot);
+    }
+
+    /// It is no longer in that lot.
+    pub fn went_out(&self, vehicle: Pseudonym, lot: LotKey) {
+        self.inside.remove_if(&vehicle, |_, inside| *inside == lot);
     }
 
     pub fn len(&self) -> usize {
@@ -127,10 +149,24 @@ impl Ticket {
         Ok(())
     }
 
-    /// The effect is durable: its id stays. A key stays by what was remembered under it; that of a command which changed
-    /// nothing is free again, as there is nothing to repeat.
-    pub fn keep(mut self) {
-        self.route = None;
+    /// Claims a vehicle that wants into a lot; `false` when it is in another lot, or on its way into one.
+    pub fn claim_vehicle(&mut self, vehicle: Pseudonym, lot: LotKey) -> bool {
+        match self.claims.inside.entry(vehicle) {
+            Entry::Vacant(place) => {
+                place.insert(lot);
+                self.vehicle = Some(vehicle);
+                true
+            }
+            Entry::Occupied(inside) => *inside.get() == lot,
+        }
+    }
+
+    /// The effect is durable: the ids of what was made stay, and so does a vehicle that came in. A key stays by
+    /// what was remembered under it; that of a command which changed nothing is free again, as there is nothing to
+    /// repeat.
+    pub fn keep(mut self, was_made: impl Fn(Uuid) -> bool, came_in: impl Fn(Pseudonym) -> bool) {
+        self.routes.retain(|id| !was_made(*id));
+        self.vehicle = self.vehicle.filter(|vehicle| !came_in(*vehicle));
     }
 }
 
@@ -139,8 +175,11 @@ impl Drop for Ticket {
         if let Some(key) = self.key {
             self.claims.keys.remove_if(&key, |_, (_, state)| matches!(state, State::Pending));
         }
-        if let Some(id) = self.route {
-            self.claims.routes.remove(&id);
+        for id in &self.routes {
+            self.claims.routes.remove(id);
+        }
+        if let Some(vehicle) = self.vehicle {
+            self.claims.inside.remove(&vehicle);
         }
         for name in &self.names {
             self.claims.names.remove(name);

@@ -2,10 +2,10 @@
 //!
 //! A map guard never leaves this file, so none is ever held across an await.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use lotkeeper_engine::ids::{LotId, LotKey, SlotIndex};
@@ -16,11 +16,15 @@ use parking_lot::RwLock;
 use ractor::ActorRef;
 use uuid::Uuid;
 
+use crate::atlas::Atlas;
 use crate::door::Tenant;
 use crate::hub::Watchers;
 use crate::lot::LotMessage;
 use crate::ring::Ring;
+use crate::room::Room;
+use crate::sightings::Sightings;
 use crate::slot::SlotMessage;
+use crate::sought::{Near, Place, Sought};
 use crate::tick_flag::TickFlag;
 use crate::view::LotView;
 
@@ -38,6 +42,8 @@ pub(crate) struct Entry {
     slot_by_code: HashMap<Box<str>, SlotIndex, foldhash::fast::RandomState>,
     slot_by_id: HashMap<Uuid, SlotIndex, foldhash::fast::RandomState>,
     pub view: RwLock<Arc<LotView>>,
+    /// What the view shows as free.
+    pub room: Room,
     pub ring: Ring,
     pub watchers: Watchers,
     /// Silence and skew in seconds, as two halves: every reading needs them.
@@ -45,6 +51,10 @@ pub(crate) struct Entry {
     /// When the lot must next be ticked, in microseconds.
     pub next_due_micros: AtomicI64,
     pub tick: TickFlag,
+    /// Slots that changed, for a lot whose rules ask what stands there.
+    pub sightings: Sightings,
+    /// Passes of other lots that were used here may be where they were not before.
+    pub passes_moved: AtomicBool,
     actors: RwLock<Actors>,
 }
 
@@ -60,8 +70,9 @@ impl Entry {
         key: LotKey,
         view: LotView,
         ring_changes_max: usize,
-        share: Arc<Tenant>,
+        (share, room): (Arc<Tenant>, Room),
     ) -> Arc<Self> {
+        room.set(view.free());
         let spec = Arc::clone(view.spec());
         let indexed = || spec.slots.iter().zip(spec.slot_indices());
         let entry = Self {
@@ -74,10 +85,13 @@ impl Entry {
             slot_by_id: indexed().map(|(slot, index)| (slot.id.0, index)).collect(),
             ring: Ring::new(ring_changes_max, view.lot_seq),
             view: RwLock::new(Arc::new(view)),
+            room,
             watchers: Watchers::default(),
             sensor_rules: AtomicU64::new(0),
             next_due_micros: AtomicI64::new(i64::MAX),
             tick: TickFlag::default(),
+            sightings: Sightings::default(),
+            passes_moved: AtomicBool::new(true),
             actors: RwLock::default(),
         };
         entry.take_rules(&spec.rules);
@@ -87,6 +101,7 @@ impl Entry {
     pub fn take_rules(&self, rules: &Rules) {
         let packed = u64::from(rules.silence.0) << 32 | u64::from(rules.skew.0);
         self.sensor_rules.store(packed, Ordering::Relaxed);
+        self.sightings.ask(rules.enforce_slots);
     }
 
     pub fn sensor_rules(&self) -> SensorRules {
@@ -98,6 +113,11 @@ impl Entry {
 
     pub fn view(&self) -> Arc<LotView> {
         Arc::clone(&self.view.read())
+    }
+
+    /// The newest of its records that the history keeps something of.
+    pub fn kept_seq(&self) -> u64 {
+        self.view.read().kept_seq
     }
 
     pub fn launch(&self, actors: Actors) {
@@ -214,7 +234,7 @@ impl fmt::Debug for LotHandle {
 /// All launched lots.
 #[derive(Default)]
 pub(crate) struct Directory {
-    tenants: DashMap<Box<str>, BTreeMap<Box<str>, LotHandle>>,
+    tenants: DashMap<Box<str>, Atlas>,
     by_id: DashMap<Uuid, LotHandle>,
     by_key: RwLock<Vec<Option<LotHandle>>>,
 }
@@ -230,12 +250,33 @@ impl Directory {
         by_key[place] = Some(handle.clone());
         drop(by_key);
         self.by_id.insert(entry.id.0, handle.clone());
-        let mut codes = self.tenants.entry(entry.tenant.clone()).or_default();
-        codes.insert(entry.code.clone(), handle.clone());
+        // Read before the guard is taken: a change holds the view while it asks for that guard.
+        let spec = handle.spec();
+        self.tenants.entry(entry.tenant.clone()).or_default().put(handle, &spec);
+    }
+
+    /// A lot says something new of itself. One that is not launched yet is put in its place then.
+    pub fn renew(&self, entry: &Entry, spec: &Spec) {
+        if let Some(mut atlas) = self.tenants.get_mut(&entry.tenant)
+            && let Some(lot) = atlas.find(&entry.code).cloned()
+        {
+            atlas.put(&lot, spec);
+        }
+    }
+
+    pub fn in_order(
+        &self,
+        tenant: &str,
+        sought: &Sought<'_>,
+        may_see: &dyn Fn(&LotHandle) -> bool,
+        page: (Option<&Place>, usize),
+    ) -> Vec<Near> {
+        let atlas = self.tenants.get(tenant);
+        atlas.map_or_else(Vec::new, |atlas| atlas.next(sought, may_see, page))
     }
 
     pub fn find(&self, tenant: &str, code_or_id: &str) -> Option<LotHandle> {
-        let by_code = self.tenants.get(tenant).and_then(|codes| codes.get(code_or_id).cloned());
+        let by_code = self.tenants.get(tenant).and_then(|atlas| atlas.find(code_or_id).cloned());
         by_code.or_else(|| {
             let id = (code_or_id.len() == 36).then(|| Uuid::try_parse(code_or_id).ok())??;
             let handle = self.by_id.get(&id).map(|handle| handle.clone())?;
@@ -252,7 +293,8 @@ impl Directory {
     }
 
     pub fn of_tenant(&self, tenant: &str) -> Vec<LotHandle> {
-        self.tenants.get(tenant).map_or_else(Vec::new, |codes| codes.values().cloned().collect())
+        let atlas = self.tenants.get(tenant);
+        atlas.map_or_else(Vec::new, |atlas| atlas.all().cloned().collect())
     }
 
     pub fn all(&self) -> Vec<LotHandle> {

@@ -1,23 +1,25 @@
 //! The door: how much of the engine a tenant may take while others are at work.
 //!
 //! Two things are counted per tenant: records between permit and reply, and requests being worked on (turns). A third is
-//! measured: the processor time they took (`pacer`).
+//! measured: the processor time they took (`pacer`). Who waits for a turn stands in his tenant's queue.
 //! While one tenant is at work alone it may have nearly all; once a second one is, both have their share, and
 //! above it only what leaves the whole small enough that nobody waits long. See `docs/adr/0022-a-fair-door.md`.
 //!
-//! Invariants: the rule is a pure function of four numbers; who asks for no more than his share gets it; a
-//! tenant costs one entry however often it asks, and there are at most `TENANTS_MAX` of them. Counting is atomic and
-//! takes no lock. Deliberately absent: who a person is (`gateway/src/rate.rs`), weights, and labels in metrics.
+//! Invariants: the rule is a pure function of four numbers; who asks for no more than his share gets it; within a tenant
+//! turns go in order of arrival; a tenant costs one entry however often it asks, and there are at most `TENANTS_MAX` of
+//! them. Counting is atomic and takes no lock; only who has to wait does. Deliberately absent: who a person is (`gateway/src/rate.rs`), weights, and labels in metrics.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::CommandError;
 use crate::options::Options;
+pub(crate) use crate::tenant::Tenant;
+use crate::tenant::Waiting;
 
 /// Tenants told apart: a token names one, so there are as many as the operator mints tokens for. Later ones
 /// share one entry, and with it one share.
@@ -29,7 +31,7 @@ const TURN_NANOS: i64 = 30_000;
 /// What a record costs the actors, the journal and the publisher (docs/performance.md).
 const RECORD_NANOS: i64 = 3_000;
 /// A tenant that used little saves up its time for so many steps of the pacer.
-const SAVED_STEPS: i64 = 10;
+const SAVED_STEPS: i64 = 40;
 /// Time is not looked at.
 const UNPACED: i64 = 0;
 
@@ -67,20 +69,6 @@ impl Rule {
     }
 }
 
-/// One tenant at the door.
-#[derive(Debug, Default)]
-pub(crate) struct Tenant {
-    records: AtomicUsize,
-    turns: AtomicUsize,
-    /// Processor time that it may still use, in nanoseconds; below nothing it waits for the next step.
-    time_nanos: AtomicI64,
-    is_active: AtomicBool,
-    /// The look in which it was last heard.
-    seen: AtomicU64,
-    /// Told when a turn of this tenant ends.
-    ended: Notify,
-}
-
 /// The door of an engine.
 pub(crate) struct Door {
     /// One permit per record in flight: the bound of all mailboxes.
@@ -108,6 +96,8 @@ pub(crate) struct Permit {
 pub struct Turn {
     door: Arc<Door>,
     tenant: Arc<Tenant>,
+    /// Given back when it ends: what it really took was told by then.
+    set_aside_nanos: i64,
 }
 
 impl Door {
@@ -138,10 +128,7 @@ impl Door {
         if self.tenants.len() >= TENANTS_MAX {
             return Arc::clone(&self.overflow);
         }
-        let new = || {
-            let time_nanos = AtomicI64::new(self.step_nanos.load(Ordering::Acquire));
-            Arc::new(Tenant { time_nanos, ..Tenant::default() })
-        };
+        let new = || Arc::new(Tenant::with_time(self.step_nanos.load(Ordering::Acquire)));
         Arc::clone(&self.tenants.entry(Box::from(name)).or_insert_with(new))
     }
 
@@ -204,13 +191,19 @@ impl Door {
         self.active() > 1
     }
 
-    /// A turn, when there is one now.
+    /// A turn, when there is one now and nobody of the tenant waits for one.
     pub fn try_turn(self: &Arc<Self>, tenant: &Arc<Tenant>) -> Option<Turn> {
+        match tenant.waiting.load(Ordering::Acquire) {
+            0 => self.take_turn(tenant),
+            _ => None,
+        }
+    }
+
+    fn take_turn(self: &Arc<Self>, tenant: &Arc<Tenant>) -> Option<Turn> {
         self.heard(tenant);
         let active = self.active();
-        if self.step_nanos.load(Ordering::Acquire) != UNPACED
-            && tenant.time_nanos.load(Ordering::Acquire) < 0
-        {
+        let is_paced = self.step_nanos.load(Ordering::Acquire) != UNPACED;
+        if is_paced && tenant.time_nanos.load(Ordering::Acquire) < 0 {
             return None;
         }
         let total = self.turns_taken.load(Ordering::Acquire);
@@ -219,20 +212,25 @@ impl Door {
         });
         taken.ok()?;
         self.turns_taken.fetch_add(1, Ordering::AcqRel);
-        tenant.used(TURN_NANOS);
-        Some(Turn { door: Arc::clone(self), tenant: Arc::clone(tenant) })
+        let set_aside_nanos = if is_paced { tenant.set_aside() } else { 0 };
+        tenant.begun(TURN_NANOS);
+        Some(Turn { door: Arc::clone(self), tenant: Arc::clone(tenant), set_aside_nanos })
     }
 
     /// A turn as soon as there is one, in order of arrival within a tenant.
     pub async fn turn(self: &Arc<Self>, tenant: &Arc<Tenant>) -> Turn {
+        if let Some(turn) = self.try_turn(tenant) {
+            return turn;
+        }
+        let _waiting = Waiting::of(tenant);
+        // Handed on in order, also by one who gives up.
+        let _front = tenant.front.lock().await;
         loop {
             // Listening before looking: a turn that ends in between is not missed.
             let ended = tenant.ended.notified();
             let mut ended = std::pin::pin!(ended);
             ended.as_mut().enable();
-            if let Some(turn) = self.try_turn(tenant) {
-                // There may be time for the next one too, and a step of the pacer wakes one only.
-                tenant.ended.notify_one();
+            if let Some(turn) = self.take_turn(tenant) {
                 return turn;
             }
             ended.await;
@@ -265,12 +263,14 @@ impl Door {
         };
         let saved_max = step.saturating_mul(SAVED_STEPS);
         for tenant in self.known() {
+            tenant.learn();
             // What was used while nobody looked is nobody's debt.
             let more = |has: i64| {
                 Some(if is_first { step } else { has.saturating_add(step).min(saved_max) })
             };
             let had = tenant.time_nanos.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-            if had.is_ok_and(|had| had < 0) {
+            let has_time_again = |had: i64| had < 0 && (is_first || had.saturating_add(step) >= 0);
+            if had.is_ok_and(has_time_again) {
                 tenant.ended.notify_one();
             }
         }
@@ -308,12 +308,6 @@ impl Door {
     }
 }
 
-impl Tenant {
-    fn used(&self, nanos: i64) {
-        self.time_nanos.fetch_sub(nanos, Ordering::AcqRel);
-    }
-}
-
 impl Turn {
     /// Processor time that the work of this turn took so far and was not told yet.
     pub fn used(&self, time: Duration) {
@@ -331,6 +325,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         self.door.turns_taken.fetch_sub(1, Ordering::AcqRel);
         self.tenant.turns.fetch_sub(1, Ordering::AcqRel);
+        self.tenant.time_nanos.fetch_add(self.set_aside_nanos, Ordering::AcqRel);
         // One place, one who waits for it.
         self.tenant.ended.notify_one();
     }
@@ -339,3 +334,7 @@ impl Drop for Turn {
 #[cfg(test)]
 #[path = "door_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "door_time_tests.rs"]
+mod time_tests;

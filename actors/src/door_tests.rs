@@ -30,7 +30,11 @@ fn the_rule_as_a_table() {
     }
 }
 
-fn door(permits_records: usize, contended_records: usize, contended_requests: usize) -> Arc<Door> {
+pub(super) fn door(
+    permits_records: usize,
+    contended_records: usize,
+    contended_requests: usize,
+) -> Arc<Door> {
     let options =
         Options { permits_records, contended_records, contended_requests, ..Options::default() };
     Arc::new(Door::new(&options))
@@ -160,91 +164,6 @@ async fn who_waits_for_a_turn_gets_it_when_one_ends_and_is_refused_when_none_doe
     drop(held);
     assert!(waiting.await.unwrap().is_ok());
     drop(other);
-}
-
-const STEP: Option<i64> = Some(1_000_000);
-
-#[tokio::test]
-async fn who_used_up_his_time_waits_for_the_pacer_and_nobody_else_does() {
-    let door = door(10_000, 5_000, 1_000);
-    let (heavy, light) = (door.tenant("heavy"), door.tenant("light"));
-    let take = |tenant| door.try_turn(tenant).inspect(|turn| turn.used(Duration::from_millis(3)));
-    assert!(take(&heavy).is_some() && take(&heavy).is_some(), "unpaced, whatever was used");
-    door.allow(None);
-    door.allow(STEP);
-    assert!(take(&heavy).is_some(), "a millisecond is there, and it takes three");
-    for step in 0..2 {
-        assert!(door.try_turn(&heavy).is_none(), "{step}: in debt");
-        assert!(door.try_turn(&light).is_some());
-        door.allow(STEP);
-    }
-    door.allow(STEP);
-    assert!(take(&heavy).is_some(), "paid off");
-    door.allow(None);
-    assert!(door.try_turn(&heavy).is_some(), "unpaced again");
-}
-
-#[tokio::test]
-async fn records_cost_time_too_and_a_tenant_who_comes_now_has_some() {
-    let door = door(10_000, 10_000, 1_000);
-    door.allow(STEP);
-    let tenant = door.tenant("new");
-    let permit = door.admit(&tenant, 400).unwrap();
-    assert!(door.try_turn(&tenant).is_none(), "400 records take more than a millisecond");
-    drop(permit);
-    assert!(door.try_turn(&door.tenant("newer")).is_some());
-}
-
-#[test]
-fn time_that_is_not_used_is_saved_up_to_an_end() {
-    let door = door(10_000, 10_000, 1_000);
-    let tenant = door.tenant("calm");
-    (0..1_000).for_each(|_| door.allow(STEP));
-    let turns: Vec<_> = (0..1_000)
-        .map_while(|_| door.try_turn(&tenant))
-        .inspect(|turn| turn.used(Duration::from_millis(1)))
-        .collect();
-    assert_eq!(turns.len(), 10);
-}
-
-/// All who wait go one after the other as there is time, and all of them when time is not looked at any more.
-#[tokio::test]
-async fn the_pacer_wakes_who_waits() {
-    let door = door(100, 100, 100);
-    let tenant = door.tenant("one");
-    door.allow(STEP);
-    door.try_turn(&tenant).unwrap().used(Duration::from_millis(2));
-    let done = Arc::new(AtomicUsize::new(0));
-    let waiting: Vec<_> = (0..10)
-        .map(|_| {
-            let (door, tenant, done) = (Arc::clone(&door), Arc::clone(&tenant), Arc::clone(&done));
-            tokio::spawn(async move {
-                // Two fit into a step.
-                let turn = door.turn(&tenant).await;
-                turn.used(Duration::from_micros(500));
-                done.fetch_add(1, Ordering::AcqRel);
-            })
-        })
-        .collect();
-    let settle = async || {
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
-        done.load(Ordering::Acquire)
-    };
-    assert_eq!(settle().await, 0);
-    door.allow(STEP);
-    assert_eq!(settle().await, 0, "still in debt");
-    door.allow(STEP);
-    let first = settle().await;
-    assert!((1..=2).contains(&first), "{first}");
-    door.allow(STEP);
-    assert!(settle().await > first);
-    door.allow(None);
-    assert_eq!(settle().await, 10);
-    for one in waiting {
-        one.await.unwrap();
-    }
 }
 
 /// Many threads take and give back; nothing is left over and nobody waits for ever.

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::{Sender, TrySendError};
-use lotkeeper_engine::ids::{LotKey, ReservationId};
+use lotkeeper_engine::ids::{LotKey, PassId, Pseudonym};
+use lotkeeper_engine::lot::pass::Used;
 use lotkeeper_engine::time::Timestamp;
 use lotkeeper_storage::{Claim, ClaimKey, JournalError, Maintenance, PersonKind, Reader, Vault};
 use parking_lot::Mutex;
@@ -13,18 +14,23 @@ use ractor::ActorRef;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::AbortHandle;
+use uuid::Uuid;
 
 use crate::claims::Claims;
 use crate::clock::Clock;
 use crate::directory::{Directory, LotHandle};
 use crate::door::{Door, Permit, Tenant, Turn};
 use crate::error::{CommandError, NotReady};
+use crate::history::Following;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::restarts::Restarts;
+use crate::sought::{Near, Place, Sought};
+use crate::standing::{NoNewLots, Standing};
 use crate::submission::{Submission, Work};
 use crate::supervisor::SupervisorMessage;
+use crate::tenant_passes::TenantPasses;
 
 /// The running engine. A copy is the same engine.
 #[derive(Clone)]
@@ -51,6 +57,8 @@ pub(crate) struct Shared {
     pub replayed: AtomicU64,
     pub directory: Directory,
     pub claims: Arc<Claims>,
+    pub tenant_passes: Arc<TenantPasses>,
+    pub standing: Standing,
     pub hub: Arc<Hub>,
     /// Who may have how much in flight.
     pub door: Arc<Door>,
@@ -59,6 +67,8 @@ pub(crate) struct Shared {
     pub writer: Sender<Work>,
     pub reader: Arc<dyn Reader>,
     pub vault: Arc<dyn Vault>,
+    /// How far the history is, and how it is woken.
+    pub following: Following,
     pub next_key: AtomicU32,
     /// Counts actor restarts: a sender whose message died waits for the next one.
     pub restarts: Restarts,
@@ -103,6 +113,15 @@ impl Shared {
         } else {
             Ok(())
         }
+    }
+
+    /// What there is at the start is published; nobody knows what of it the history has seen.
+    pub fn follow_from(&self, last_seq: u64) {
+        if self.options.history.is_none() {
+            self.following.give_up();
+        }
+        self.following.keep(last_seq);
+        self.following.publish(last_seq);
     }
 
     pub fn stop(&self) {
@@ -182,6 +201,20 @@ impl Engine {
         self.shared.directory.of_tenant(tenant)
     }
 
+    /// The next `count` lots of a tenant after `after` that may be what is sought, of those that `may_see` lets
+    /// through; fewer at the end of the order. The filter's own [`Filter::fits`](crate::Filter::fits) says for
+    /// sure. `may_see` is asked under a guard and must not ask the engine.
+    #[must_use]
+    pub fn lots_in_order(
+        &self,
+        tenant: &str,
+        sought: &Sought<'_>,
+        may_see: &dyn Fn(&LotHandle) -> bool,
+        page: (Option<&Place>, usize),
+    ) -> Vec<Near> {
+        self.shared.directory.in_order(tenant, sought, may_see, page)
+    }
+
     /// All lots in order of creation.
     #[must_use]
     pub fn all_lots(&self) -> Vec<LotHandle> {
@@ -194,11 +227,29 @@ impl Engine {
         self.shared.directory.by_key(key)
     }
 
-    /// Which of a tenant's lots holds a reservation.
+    /// Which of a tenant's lots holds a reservation, a stay or a payment.
     #[must_use]
-    pub fn lot_of(&self, tenant: &str, id: ReservationId) -> Option<LotHandle> {
+    pub fn lot_of(&self, tenant: &str, id: Uuid) -> Option<LotHandle> {
         let key = self.shared.claims.lot_of(id)?;
         self.shared.directory.by_key(key).filter(|lot| lot.tenant() == tenant)
+    }
+
+    /// What all lots of a tenant used of a pass that is good in all of them, in the newest period in which any did.
+    #[must_use]
+    pub fn used_of(&self, pass: PassId) -> Option<Used> {
+        self.shared.tenant_passes.used(pass)
+    }
+
+    /// Whether a vehicle has a pass that is good in all lots of its tenant, now or at another time.
+    #[must_use]
+    pub fn has_tenant_pass(&self, vehicle: Pseudonym) -> bool {
+        self.shared.tenant_passes.has(vehicle)
+    }
+
+    /// Waits until no lot of a tenant is on its way, and lets none come to be while the answer is held: for whoever
+    /// changes what stands in all lots of it.
+    pub async fn no_new_lots(&self, tenant: &str) -> NoNewLots {
+        self.shared.standing.no_new_lots(tenant).await
     }
 
     /// Reads the log. Show nothing beyond [`Engine::seq`]: it may not be durable yet.

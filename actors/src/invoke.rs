@@ -6,14 +6,17 @@
 
 use std::sync::Arc;
 
-use lotkeeper_engine::ids::{LotKey, ReservationId};
-use lotkeeper_engine::lot::{self, Command, Outcome, Rejection};
-use lotkeeper_engine::spec::Spec;
+use lotkeeper_engine::ids::LotKey;
+use lotkeeper_engine::lot::pass::Reach;
+use lotkeeper_engine::lot::session::Direction;
+use lotkeeper_engine::lot::{self, Command, Credential, Outcome, Rejection, Scan, provider, shift};
+use lotkeeper_engine::spec::{PlateOnce, Spec};
 use lotkeeper_storage::{By, Claim, Event};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
-use crate::claims::{Begun, Remembered};
+use crate::claims::{Begun, Remembered, Ticket};
 use crate::directory::LotHandle;
 use crate::door::Permit;
 use crate::engine::{Engine, Shared};
@@ -21,13 +24,55 @@ use crate::error::{CommandError, NotReady};
 use crate::lot::LotMessage;
 use crate::reply::{Done, ReadingBatch, ReadingTicket, ReadingsDone, Refused, SlotReading};
 use crate::slot::SlotMessage;
+use crate::standing;
 use crate::submission::{CommandPort, CommandReply, Origin, Reply, Submission};
+use crate::tenant_passes::Aside;
 use std::sync::atomic::Ordering;
+
+/// Ids of what a command would make.
+fn made_by(command: &Command) -> SmallVec<[Uuid; 1]> {
+    match command {
+        Command::Reserve(reserve) => smallvec![reserve.id.0],
+        Command::ReserveSeries(occurrences) => {
+            occurrences.iter().map(|reserve| reserve.id.0).collect()
+        }
+        Command::Scan(scan) if scan.direction == Direction::Entry => smallvec![scan.id.0],
+        Command::Pay(pay) => smallvec![pay.id.0],
+        Command::Provider(command) => match &**command {
+            provider::Command::Authorise(pay) => smallvec![pay.id.0],
+            provider::Command::Ask { .. } | provider::Command::Answered { .. } => SmallVec::new(),
+        },
+        Command::Shift(command) => match &**command {
+            shift::Command::Open(opened) => smallvec![opened.id.0],
+            shift::Command::Close { .. } | shift::Command::HandOut { .. } => SmallVec::new(),
+        },
+        Command::Report(report) => smallvec![report.id.0],
+        Command::IssuePass { id, .. } => smallvec![id.0],
+        Command::JoinWaiting { id, .. } => smallvec![id.0],
+        _ => SmallVec::new(),
+    }
+}
+
+/// Where plates are inside once in all lots of the tenant, a vehicle is claimed before the lot is asked; the
+/// lot says no to one that is elsewhere, and records it.
+fn claim_vehicle(lot: &LotHandle, scan: &mut Scan, ticket: &mut Ticket) {
+    let view = lot.view();
+    if scan.direction == Direction::Exit || view.spec().rules.plate_once == PlateOnce::Lot {
+        return;
+    }
+    let reserved = match &scan.credential {
+        Credential::Reservation(id) => view.lot.reservation(*id).and_then(|r| r.vehicle),
+        _ => None,
+    };
+    if let Some(vehicle) = scan.vehicle().or(reserved) {
+        scan.is_elsewhere = !ticket.claim_vehicle(vehicle, lot.key());
+    }
+}
 
 type Answer = oneshot::Receiver<Result<Done, CommandError>>;
 
 impl Engine {
-    /// Creates a lot; `spec.id` and the slots' ids are the caller's to make.
+    /// Creates a lot, with the tariffs that stand in all lots of its tenant; `spec.id` and the slots' ids are the caller's to make.
     ///
     /// # Errors
     /// What is wrong with the specification, a taken code, or why nothing is accepted now.
@@ -41,7 +86,8 @@ impl Engine {
         if !faults.is_empty() {
             return Err(CommandError::Rejected(Rejection::Invalid { faults }));
         }
-        let mut ticket = match self.begin(claim, None)? {
+        let coming = shared.standing.coming(&spec.tenant).await;
+        let mut ticket = match self.begin(claim, (&[], LotKey(0)))? {
             Begun::Repeated(remembered) => return self.first_answer(&remembered),
             Begun::New(ticket) => ticket,
         };
@@ -57,11 +103,17 @@ impl Engine {
         }
         let key = LotKey(shared.next_key.fetch_add(1, Ordering::AcqRel));
         let (answer, answered) = oneshot::channel();
-        let port = CommandPort { answer, ticket, permit: Some(permit) };
+        let coming = Some(coming);
+        let port = CommandPort { answer, ticket, aside: None, coming, permit: Some(permit) };
         let reply = Reply::Command(Box::new(CommandReply { port, outcome: Ok(Outcome::Lot) }));
-        let events = smallvec![Event::Lot(lot::Event::Created(Arc::new(spec)))];
         let (lot, at) = (key, shared.clock.now());
-        shared.submit(Submission { lot, at, events, overdue: 0, by, claim, reply });
+        let taken_over = standing::tariffs(&shared.directory.of_tenant(&spec.tenant), at);
+        let mut events: lot::Events = smallvec![lot::Event::Created(Arc::new(spec))];
+        events.extend(
+            taken_over.into_iter().map(|change| lot::Event::TariffsChanged(Box::new(change))),
+        );
+        let events = events.into_iter().map(Event::Lot).collect();
+        shared.submit(Submission { lot, at, events, unasked: (0, 0), by, claim, reply });
         answered.await.unwrap_or(Err(CommandError::OutcomeUnknown))
     }
 
@@ -106,48 +158,56 @@ impl Engine {
         origin: Origin,
         admitted: Option<Permit>,
     ) -> Result<Sent, CommandError> {
-        let route = match command {
-            Command::Reserve(reserve) => Some((reserve.id, lot.key())),
-            _ => None,
-        };
+        let ids = made_by(command);
+        let routes = (ids.as_slice(), lot.key());
         let begun =
-            self.begin(origin.claim, route).map_err(|error| self.while_in_flight(error, route))?;
-        let ticket = match begun {
+            self.begin(origin.claim, routes).map_err(|error| self.while_in_flight(error, &ids))?;
+        let mut ticket = match begun {
             Begun::Repeated(remembered) => return Ok(Sent::Repeated(remembered)),
             Begun::New(ticket) => ticket,
         };
+        let mut command = command.clone();
+        let mut aside = None;
+        match &mut command {
+            Command::Scan(scan) => {
+                claim_vehicle(lot, scan, &mut ticket);
+                aside = Aside::take(&self.shared.tenant_passes, scan, self.shared.clock.now());
+            }
+            Command::IssuePass { reach: Reach::Tenant, .. }
+                if !self.shared.tenant_passes.has_room(lot.tenant()) =>
+            {
+                return Err(CommandError::Rejected(Rejection::PassesFull));
+            }
+            _ => {}
+        }
         let permit = match admitted {
             Some(permit) => Some(permit),
             None => Some(self.shared.admit(&lot.0.share, 1)?),
         };
         let (answer, answered) = oneshot::channel();
-        let port = CommandPort { answer, ticket, permit };
-        lot.0.tell_lot(LotMessage::Command(Box::new((command.clone(), origin, port))));
+        let port = CommandPort { answer, ticket, aside, coming: None, permit };
+        lot.0.tell_lot(LotMessage::Command(Box::new((command, origin, port))));
         Ok(Sent::Waiting(answered))
     }
 
     /// An id that is claimed but not durable yet is not taken: its request is still on its way, and what
     /// is answered must not rest on it.
-    fn while_in_flight(
-        &self,
-        error: CommandError,
-        route: Option<(ReservationId, LotKey)>,
-    ) -> CommandError {
+    fn while_in_flight(&self, error: CommandError, ids: &[Uuid]) -> CommandError {
         let taken = matches!(error, CommandError::Rejected(Rejection::IdTaken));
-        let durable = route.is_some_and(|(id, _)| {
+        let is_durable = |id: &Uuid| {
             let lot =
-                self.shared.claims.lot_of(id).and_then(|key| self.shared.directory.by_key(key));
-            lot.is_some_and(|lot| lot.0.view.read().lot.reservation(id).is_some())
-        });
-        if taken && !durable { CommandError::RequestInProgress } else { error }
+                self.shared.claims.lot_of(*id).and_then(|key| self.shared.directory.by_key(key));
+            lot.is_some_and(|lot| lot.0.view.read().knows(*id))
+        };
+        if taken && !ids.iter().any(is_durable) { CommandError::RequestInProgress } else { error }
     }
 
     fn begin(
         &self,
         claim: Option<Claim>,
-        route: Option<(ReservationId, LotKey)>,
+        routes: (&[Uuid], LotKey),
     ) -> Result<Begun, CommandError> {
-        self.shared.claims.begin(claim, route)
+        self.shared.claims.begin(claim, routes)
     }
 
     fn first_answer(&self, remembered: &Arc<Remembered>) -> Result<Done, CommandError> {
@@ -247,7 +307,7 @@ mod tests {
 
     use lotkeeper_engine::ids::{LotId, SlotId, SlotIndex};
     use lotkeeper_engine::lot::SlotPatch;
-    use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Rules, Size, SlotSpec};
+    use lotkeeper_engine::spec::{FeatureSet, Kind, Rules, Size, SlotSpec};
     use lotkeeper_engine::time::{Seconds, Timestamp};
     use lotkeeper_storage::{MemoryJournal, MemoryStore};
     use uuid::Uuid;
@@ -266,12 +326,6 @@ mod tests {
             name: "L1".into(),
             kind: Kind::Bayed,
             capacity: 1,
-            place: Place {
-                time_zone: "UTC".into(),
-                currency: "EUR".into(),
-                city: None,
-                position: None,
-            },
             zones: Vec::new(),
             features: Vec::new(),
             slots: vec![SlotSpec {
@@ -280,9 +334,18 @@ mod tests {
                 zone: None,
                 size: Size::Standard,
                 features: FeatureSet::default(),
+                ..SlotSpec::default()
             }],
-            rules: Rules { hold: day, hold_lead: day, no_show: day, silence: day, skew: day },
+            rules: Rules {
+                hold: day,
+                hold_lead: day,
+                no_show: day,
+                silence: day,
+                skew: day,
+                ..Rules::default()
+            },
             created_at: Timestamp::from_seconds(0),
+            ..Spec::default()
         }
     }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use lotkeeper_engine::lot::Rejection;
 use lotkeeper_engine::slot::Outcome;
+use lotkeeper_engine::tariff::Refused;
 use lotkeeper_storage::Maintenance;
+use lotkeeper_storage::history::Meta;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
@@ -37,6 +39,30 @@ pub struct Metrics {
     first_seq: IntGauge,
     broken: IntCounterVec,
     clock: IntGauge,
+    history: OfHistory,
+}
+
+/// What is told of the history.
+#[derive(Clone)]
+struct OfHistory {
+    lag: IntGauge,
+    documents: IntGauge,
+    bytes: IntGauge,
+    rebuilds: IntCounter,
+}
+
+impl OfHistory {
+    fn new(make: &Maker) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            lag: make.gauge("lotkeeper_history_lag_records", "Records the history is behind")?,
+            documents: make.gauge("lotkeeper_history_documents", "Documents in the history")?,
+            bytes: make.gauge("lotkeeper_history_bytes", "Bytes of the history")?,
+            rebuilds: make.counter(
+                "lotkeeper_history_rebuilds_total",
+                "Times the history was found damaged and made anew",
+            )?,
+        })
+    }
 }
 
 impl Metrics {
@@ -108,6 +134,7 @@ impl Metrics {
                 "lotkeeper_clock_disagrees",
                 "1 while wall clock and engine clock disagree by more than a minute",
             )?,
+            history: OfHistory::new(&make)?,
         })
     }
 
@@ -203,6 +230,20 @@ impl Metrics {
         self.broken.with_label_values(&[invariant]).inc();
     }
 
+    pub(crate) fn history(&self, lag_records: u64, meta: &Meta) {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.history.lag.set(number(lag_records));
+        self.history.documents.set(number(meta.documents));
+    }
+
+    pub(crate) fn history_bytes(&self, bytes: u64) {
+        self.history.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn history_rebuilt(&self) {
+        self.history.rebuilds.inc();
+    }
+
     pub(crate) fn clock_disagrees(&self, disagrees: bool) {
         self.clock.set(i64::from(disagrees));
     }
@@ -231,6 +272,40 @@ fn reason(rejection: &Rejection) -> &'static str {
         Rejection::WindowTooLong => "window_too_long",
         Rejection::NotCounted => "not_counted",
         Rejection::InFuture { .. } => "reading_in_future",
+        Rejection::TooLongAgo { .. } => "observed_too_long_ago",
+        Rejection::ChangeTooLate { .. } => "change_too_late",
+        Rejection::LotPaused => "lot_paused",
+        Rejection::LotClosed { .. } => "lot_closed",
+        Rejection::Occurrence { why, .. } => reason(why),
+        Rejection::OccurrencesOutOfRange { .. } => "too_many_occurrences",
+        Rejection::SessionNotFound => "session_not_found",
+        Rejection::SessionEnded { .. } => "session_ended",
+        Rejection::VehicleInside { .. } => "vehicle_inside",
+        Rejection::NothingOwed => "nothing_owed",
+        Rejection::AmountNotOwed { .. } => "amount_not_owed",
+        Rejection::PaymentNotFound => "payment_not_found",
+        Rejection::PaymentEnded { .. } => "payment_ended",
+        Rejection::PaymentInProgress => "payment_in_progress",
+        Rejection::PaymentsFull => "payments_full",
+        Rejection::ShiftNotFound => "shift_not_found",
+        Rejection::ShiftClosed => "shift_closed",
+        Rejection::ShiftOpen { .. } => "shift_open",
+        Rejection::ShiftsFull => "shifts_full",
+        Rejection::PassNotFound => "pass_not_found",
+        Rejection::PassEnded => "pass_ended",
+        Rejection::PassesFull => "passes_full",
+        Rejection::SlotFree { .. } => "slot_free",
+        Rejection::WaiterNotFound => "waiting_not_found",
+        Rejection::WaiterEnded { .. } => "waiting_ended",
+        Rejection::TooManyWaiting => "too_many_waiting",
+        Rejection::WaitingFull => "waiting_full",
+        Rejection::ViolationNotFound => "violation_not_found",
+        Rejection::ViolationEnded { .. } => "violation_ended",
+        Rejection::ViolationsFull => "violations_full",
+        Rejection::Unpriceable(_) => "unpriceable",
+        Rejection::DiscountUnknown { .. } => "discount_unknown",
+        Rejection::TariffRefused(Refused::Full { .. } | Refused::Crowded { .. }) => "tariffs_full",
+        Rejection::TariffRefused(Refused::Unknown(_)) => "tariff_not_found",
         Rejection::VersionMismatch { .. } => "version_mismatch",
         Rejection::Invalid { .. } => "validation_failed",
     }

@@ -29,6 +29,8 @@ pub struct Options {
     pub claim_seconds: u32,
     /// Below so much free disk space writes are refused.
     pub free_space_floor_bytes: u64,
+    /// Where stays and reservations of all times are kept; nothing for what lots remember alone.
+    pub history: Option<lotkeeper_storage::history::Options>,
     /// How often deadlines are looked at; nothing for simulations, which call `Engine::tick`.
     pub tick_ms: Option<u64>,
     /// Called after a failed commit, and when writer, publisher, supervisor, hub, ticker or pacer died.
@@ -48,6 +50,7 @@ impl Default for Options {
             claims_per_lot: 10_000,
             claim_seconds: 86_400,
             free_space_floor_bytes: 256 * 1024 * 1024,
+            history: None,
             tick_ms: Some(200),
             on_fatal: Arc::new(|cause| {
                 tracing::error!(

@@ -17,8 +17,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::engine::Shared;
 
-/// Between two steps: short against what a person notices, long against a wake-up.
-pub(crate) const STEP: Duration = Duration::from_millis(20);
+/// Between two looks: short against what a person notices, long against a wake-up.
+const STEP: Duration = Duration::from_millis(20);
+/// A step's time is given out in so many parts. All of it at once is used at once: both workers are then busy for half
+/// of a step on end, and whoever comes in that moment waits.
+const PARTS: u32 = 4;
 /// How much of the newest step goes into the mean: about the last ten count.
 const NEWEST: f64 = 0.1;
 /// How much of what is too much one step makes good. More than a few times [`NEWEST`] and the level swings: the mean
@@ -91,7 +94,7 @@ fn busy_time(runtime: &RuntimeMetrics) -> Duration {
 
 /// Paces for ever.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut interval = interval(STEP);
+    let mut interval = interval(STEP / PARTS);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut watch = Watch::new(&shared);
     let target = f64::from(shared.options.contended_busy_percent) / 100.0;
@@ -101,8 +104,14 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let busy = watch.look(&shared);
         level = level.next(busy, target, shared.door.active());
         let workers = watch.runtime.num_workers();
-        shared.door.allow(level.nanos(workers));
         shared.metrics.paced(busy, level.0 * workers as f64);
+        // Never nothing: that would stand for a time that is not looked at.
+        let part = level.nanos(workers).map(|nanos| (nanos / i64::from(PARTS)).max(1));
+        shared.door.allow(part);
+        for _ in 1..PARTS {
+            interval.tick().await;
+            shared.door.allow(part);
+        }
     }
 }
 

@@ -5,13 +5,21 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError};
-use lotkeeper_engine::ids::LotKey;
-use lotkeeper_engine::lot::{self, Outcome, Rejection};
+use lotkeeper_engine::ids::{LotKey, PassId, Pseudonym};
+use lotkeeper_engine::lot::pass::Reach;
+use lotkeeper_engine::lot::{
+    self, Outcome, Rejection, pass, payment, session, shift, violation, waiting,
+};
+use lotkeeper_engine::spec::PlateOnce;
 use lotkeeper_engine::time::{Seconds, Timestamp};
+use lotkeeper_storage::history::keeps;
 use lotkeeper_storage::{ClaimOutcome, Event, LotSnapshot, Record, RememberedClaim};
 use ractor::ActorRef;
+use smallvec::SmallVec;
+use uuid::Uuid;
 
 use crate::claims::Remembered;
 use crate::directory::{Entry, LotHandle};
@@ -19,7 +27,8 @@ use crate::engine::Shared;
 use crate::error::{CommandError, StartError};
 use crate::reply::Done;
 use crate::ring::Change;
-use crate::submission::{CommandPort, Commit, Reply, Work};
+use crate::room::Rooms;
+use crate::submission::{CommandPort, Commit, Placed, Reply, Work};
 use crate::supervisor::SupervisorMessage;
 use crate::view::{self, LotView};
 use crate::vital::Vital;
@@ -61,9 +70,17 @@ pub(crate) struct Publisher {
     writer: Sender<Work>,
     lots: Vec<Option<Kept>>,
     touched: Vec<LotKey>,
+    rooms: Rooms,
     /// Lots in order of their snapshots, oldest first.
     snapshot_order: VecDeque<LotKey>,
     seq: u64,
+}
+
+/// Answers that wait for the rest of their decision: after how many records, to whom, what.
+type Held = Vec<(usize, CommandPort, Done)>;
+
+fn send((_, port, done): (usize, CommandPort, Done)) {
+    port.answer(done);
 }
 
 impl Publisher {
@@ -78,6 +95,7 @@ impl Publisher {
             writer,
             lots: Vec::new(),
             touched: Vec::new(),
+            rooms: Rooms::default(),
             snapshot_order: VecDeque::new(),
             seq: 0,
         }
@@ -89,18 +107,24 @@ impl Publisher {
         while let Ok(commit) = commits.recv() {
             self.publish(commit);
         }
+        self.shared.following.stop();
     }
 
-    /// A reply goes out at its own place among the records: one without a record of its own shows the lot as it was when
-    /// it was decided, and not what a later command in the same commit made of it.
+    /// A reply is made at its own place among the records: one without a record of its own shows the lot as it was when
+    /// it was decided, and not what a later command in the same commit made of it. It goes out when all records of its
+    /// decision are shown.
     pub fn publish(&mut self, commit: Commit) {
         let Commit { records, replies } = commit;
         // All of it is durable, whoever asks.
         self.shared.set_seq(records.last().map_or(self.seq, |record| record.seq));
         let mut replies = replies.into_iter().peekable();
+        let mut held = Held::new();
         for (position, record) in records.iter().enumerate() {
-            while let Some(reply) = replies.next_if(|(before, ..)| *before <= position) {
-                self.reply_after(&records, reply);
+            while let Some(placed) = replies.next_if(|placed| placed.told <= position) {
+                self.reply_after(&records, placed, &mut held);
+            }
+            if !held.is_empty() {
+                held.extract_if(.., |(shown, ..)| *shown <= position).for_each(send);
             }
             if let Err(error) = self.apply(record) {
                 // A record of an unknown lot cannot come from an actor.
@@ -108,7 +132,9 @@ impl Publisher {
                 self.shared.metrics.invariant_broken("I0");
             }
         }
-        replies.for_each(|reply| self.reply_after(&records, reply));
+        replies.for_each(|placed| self.reply_after(&records, placed, &mut held));
+        held.into_iter().for_each(send);
+        self.shared.following.publish(self.seq);
         self.feed();
         self.snapshot_the_oldest();
     }
@@ -116,12 +142,16 @@ impl Publisher {
     /// Puts one durable record into the view.
     pub fn apply(&mut self, record: &Record) -> Result<(), StartError> {
         self.seq = record.seq;
+        if keeps(&record.event) {
+            self.shared.following.keep(record.seq);
+        }
         if let Event::Lot(event @ lot::Event::Created(spec)) = &record.event {
             let view = LotView::new(spec, record);
             let outcome = view.outcome_of(event);
             let ring_changes_max = self.shared.options.ring_changes_per_lot;
             let share = self.shared.door.tenant(&spec.tenant);
-            self.adopt(LotHandle(Entry::new(record.lot, view, ring_changes_max, share)), 0);
+            let own = (share, self.rooms.next());
+            self.adopt(LotHandle(Entry::new(record.lot, view, ring_changes_max, own)), 0);
             self.keep(record, created(record), outcome.as_ref());
             return Ok(());
         }
@@ -130,14 +160,16 @@ impl Publisher {
         let entry = &kept.lot.0;
         let mut shared_view = entry.view.write();
         let view = Arc::make_mut(&mut shared_view);
-        let forgotten_from = ended_front(record, view);
+        let before = Before::of(record, view);
         let (change, outcome) = view.apply(record);
         if !view.adds_up() {
             // Shown as unknown from here on; the alarm hangs on the metric.
             self.shared.metrics.invariant_broken("I1");
         }
-        if let Event::Lot(event) = &record.event {
-            self.follow(entry, event, view, forgotten_from);
+        entry.room.set(view.free());
+        match &record.event {
+            Event::Lot(event) => self.follow(entry, event, view, &before),
+            Event::Slot(slot, event) => entry.sightings.note(*slot, event),
         }
         drop(shared_view);
         self.keep(record, change, outcome.as_ref());
@@ -145,20 +177,93 @@ impl Publisher {
     }
 
     /// Brings along what hangs on a lot's event outside its view.
-    fn follow(
-        &self,
-        entry: &Entry,
-        event: &lot::Event,
-        view: &LotView,
-        oldest_ended: Option<lotkeeper_engine::ids::ReservationId>,
-    ) {
+    fn follow(&self, entry: &Entry, event: &lot::Event, view: &LotView, before: &Before) {
+        let claims = &self.shared.claims;
         match event {
-            lot::Event::Reserved(reserved) => self.shared.claims.route(reserved.id, entry.key),
-            lot::Event::Changed(values) => entry.take_rules(&values.rules),
+            lot::Event::Reserved(reserved) => claims.route(reserved.id.0, entry.key),
+            lot::Event::Changed(values) => {
+                entry.take_rules(&values.rules);
+                self.shared.directory.renew(entry, view.spec());
+                entry.sightings.note_all(view.spec());
+                self.count_in(entry.key, view);
+                // Its calendar may be another one.
+                self.take_passes(entry.key, view);
+            }
+            lot::Event::SlotChanged(_) => self.shared.directory.renew(entry, view.spec()),
+            lot::Event::Payment(
+                payment::Event::Recorded(recorded) | payment::Event::Requested(recorded),
+            ) => {
+                claims.route(recorded.id.0, entry.key);
+            }
+            lot::Event::Pass(event) => self.follow_pass(entry, event, view),
+            lot::Event::Waiting(waiting::Event::Joined { id, .. }) => claims.route(id.0, entry.key),
+            lot::Event::Shift(shift::Event::Opened(opened)) => {
+                claims.route(opened.id.0, entry.key);
+            }
+            lot::Event::Violation(violation::Event::Raised(raised)) => {
+                claims.route(raised.id.0, entry.key);
+            }
+            lot::Event::Session(event) => self.follow_stay(entry.key, event, view),
             _ => {}
         }
-        if let Some(id) = oldest_ended.filter(|id| view.lot.reservation(*id).is_none()) {
-            self.shared.claims.unroute(id);
+        for id in before.oldest.iter().filter(|id| !view.knows(**id)) {
+            claims.unroute(*id);
+            self.shared.tenant_passes.forget_home(entry.key, PassId(*id));
+        }
+        if let Some(misread) = before.misread {
+            claims.went_out(misread, entry.key);
+        }
+    }
+
+    fn follow_pass(&self, entry: &Entry, event: &pass::Event, view: &LotView) {
+        use pass::Event as E;
+        let (id, passes) = (event.id(), &self.shared.tenant_passes);
+        let entered = match event {
+            E::Honoured { session, .. } => Some(*session),
+            E::Issued { .. } => {
+                self.shared.claims.route(id.0, entry.key);
+                None
+            }
+            _ => None,
+        };
+        if passes.take((entry.key, &view.lot), id, entered) {
+            entry.passes_moved.store(true, Ordering::Release);
+        }
+        if matches!(event, E::Paused { .. } | E::Resumed { .. } | E::Ended { .. }) {
+            let lots = passes.lots_of(id).into_iter();
+            let lots = lots.filter_map(|lot| self.lots.get(lot.0 as usize)?.as_ref());
+            lots.for_each(|kept| kept.lot.0.passes_moved.store(true, Ordering::Release));
+        }
+    }
+
+    /// What a lot says of all passes of its tenant that it knows.
+    fn take_passes(&self, lot: LotKey, view: &LotView) {
+        let passes = view.lot.passes();
+        let own = passes.all().filter(|pass| pass.reach == Reach::Tenant).map(|pass| pass.id);
+        for id in own.chain(passes.guests().map(|guest| guest.id)) {
+            // Every lot looks for itself at its first tick.
+            let _is_late = self.shared.tenant_passes.take((lot, &view.lot), id, None);
+        }
+    }
+
+    fn follow_stay(&self, lot: LotKey, event: &session::Event, view: &LotView) {
+        if let session::Event::Entered(entered) = event {
+            self.shared.claims.route(entered.id.0, lot);
+        }
+        let Some(session) = event.session().and_then(|id| view.lot.stays().get(id)) else { return };
+        let Some(vehicle) = session.vehicle else { return };
+        if !session.state.is_inside() {
+            self.shared.claims.went_out(vehicle, lot);
+        } else if view.spec().rules.plate_once == PlateOnce::Tenant {
+            self.shared.claims.came_in(vehicle, lot);
+        }
+    }
+
+    /// Who is inside of a lot whose plates are inside once in all lots of the tenant.
+    fn count_in(&self, lot: LotKey, view: &LotView) {
+        if view.spec().rules.plate_once == PlateOnce::Tenant {
+            let vehicles = view.lot.stays().inside().filter_map(|session| session.vehicle);
+            vehicles.for_each(|vehicle| self.shared.claims.came_in(vehicle, lot));
         }
     }
 
@@ -182,11 +287,21 @@ impl Publisher {
         let (key, seq) = (snapshot.lot, snapshot.seq);
         let claims = snapshot.claims.clone();
         let view = LotView::from_snapshot(snapshot);
-        for reservation in view.lot.reservations() {
-            self.shared.claims.route(reservation.id, key);
+        let reservations = view.lot.reservations().map(|reservation| reservation.id.0);
+        let sessions = view.lot.stays().all().map(|session| session.id.0);
+        let payments = view.lot.payments().all().map(|payment| payment.id.0);
+        let violations = view.lot.violations().all().map(|violation| violation.id.0);
+        let passes = view.lot.passes().all().map(|pass| pass.id.0);
+        let made = reservations.chain(sessions).chain(payments).chain(violations);
+        let waiting = view.lot.waiting().all().map(|waiter| waiter.id.0);
+        for id in made.chain(passes).chain(waiting) {
+            self.shared.claims.route(id, key);
         }
+        self.count_in(key, &view);
+        self.take_passes(key, &view);
         let share = self.shared.door.tenant(&view.spec().tenant);
-        let entry = Entry::new(key, view, self.shared.options.ring_changes_per_lot, share);
+        let own = (share, self.rooms.next());
+        let entry = Entry::new(key, view, self.shared.options.ring_changes_per_lot, own);
         self.adopt(LotHandle(entry), seq);
         if let Some(kept) = self.kept(key) {
             claims.into_iter().for_each(|claim| kept.keep_claim(&shared, claim));
@@ -234,13 +349,10 @@ impl Publisher {
         self.shared.hub.flush();
     }
 
-    fn reply_after(&self, records: &[Record], reply: (usize, LotKey, Reply)) {
-        let (records_before, lot, reply) = reply;
-        let last = records_before.checked_sub(1).and_then(|last| records.get(last));
-        self.reply(lot, reply, last);
-    }
-
-    fn reply(&self, lot: LotKey, reply: Reply, last: Option<&Record>) {
+    /// Answers, or keeps the answer until all that goes with it is shown.
+    fn reply_after(&self, records: &[Record], placed: Placed, held: &mut Held) {
+        let Placed { told, shown, lot, reply } = placed;
+        let last = told.checked_sub(1).and_then(|last| records.get(last));
         let last = last.filter(|record| record.lot == lot);
         match reply {
             Reply::Nobody(_) => {}
@@ -252,33 +364,50 @@ impl Publisher {
                 self.shared.metrics.reading(outcome);
                 ticket.settle(outcome, lot_seq);
             }
-            Reply::Command(reply) => self.reply_to_command(lot, reply.port, reply.outcome),
+            Reply::Command(reply) => {
+                let answer = self.reply_to_command(lot, reply.port, reply.outcome);
+                if let Some((port, done)) = answer {
+                    match shown == told {
+                        true => port.answer(done),
+                        false => held.push((shown, port, done)),
+                    }
+                }
+            }
         }
     }
 
+    /// What is to be answered now; refusals are, and a new lot answers when its actors are there.
     fn reply_to_command(
         &self,
         lot: LotKey,
         port: CommandPort,
         outcome: Result<Outcome, Rejection>,
-    ) {
+    ) -> Option<(CommandPort, Done)> {
         let Some(kept) = self.lots.get(lot.0 as usize).and_then(Option::as_ref) else {
-            return port.fail(CommandError::OutcomeUnknown);
+            port.fail(CommandError::OutcomeUnknown);
+            return None;
         };
         let outcome = match outcome {
             Ok(outcome) => outcome,
-            Err(rejection) => return port.fail(CommandError::Rejected(rejection)),
+            Err(rejection) => {
+                port.fail(CommandError::Rejected(rejection));
+                return None;
+            }
         };
         let is_created = outcome == Outcome::Lot && self.shared.directory.by_key(lot).is_none();
         match done(&kept.lot, &outcome) {
-            None => port.fail(CommandError::OutcomeUnknown),
+            None => {
+                port.fail(CommandError::OutcomeUnknown);
+                None
+            }
             Some(done) if is_created => {
-                // Answered when its actors are there. The supervisor lives as long as the engine.
+                // The supervisor lives as long as the engine.
                 let launch =
                     SupervisorMessage::Launch(kept.lot.clone(), Some(Box::new((port, done))));
                 let _launched = self.supervisor.send_message(launch);
+                None
             }
-            Some(done) => port.answer(done),
+            Some(done) => Some((port, done)),
         }
     }
 
@@ -313,15 +442,42 @@ fn done(handle: &LotHandle, outcome: &Outcome) -> Option<Done> {
     Some(Done { lot: handle.clone(), lot_seq, answer, repeated: false })
 }
 
-/// The reservation that the lot may forget with this record.
-fn ended_front(record: &Record, view: &LotView) -> Option<lotkeeper_engine::ids::ReservationId> {
-    matches!(record.event, Event::Lot(_)).then(|| view.lot.oldest_ended()).flatten()
+/// What a lot knows before a record that it may not know after it.
+struct Before {
+    /// What it forgets next.
+    oldest: SmallVec<[Uuid; 6]>,
+    /// The vehicle of a stay that turns out to be another one's.
+    misread: Option<Pseudonym>,
+}
+
+impl Before {
+    fn of(record: &Record, view: &LotView) -> Self {
+        let Event::Lot(event) = &record.event else {
+            return Self { oldest: SmallVec::new(), misread: None };
+        };
+        let reservation = view.lot.oldest_ended().map(|id| id.0);
+        let session = view.lot.stays().oldest_ended().map(|id| id.0);
+        let payment = view.lot.payments().oldest().map(|id| id.0);
+        let violation = view.lot.violations().oldest_ended().map(|id| id.0);
+        let misread = match event {
+            lot::Event::Session(session::Event::Identified { id, .. }) => {
+                view.lot.stays().get(*id).and_then(|session| session.vehicle)
+            }
+            _ => None,
+        };
+        let pass = view.lot.passes().oldest_ended().map(|id| id.0);
+        let waiter = view.lot.waiting().oldest_ended().map(|id| id.0);
+        let shift = view.lot.shifts().oldest().map(|id| id.0);
+        let oldest = [reservation, session, payment, violation, pass, waiter, shift];
+        let oldest = oldest.into_iter().flatten().collect();
+        Self { oldest, misread }
+    }
 }
 
 fn created(record: &Record) -> Change {
     Change {
         seq: record.lot_seq,
-        kind: crate::ring::ChangeKind::LotCreated,
+        kind: crate::kind::ChangeKind::LotCreated,
         slot: None,
         at: record.at,
         observed_at: None::<Timestamp>,

@@ -85,7 +85,7 @@ impl SlotState {
             None => Events::new(),
         };
         let (lot, at) = (self.entry.key, now);
-        self.shared.submit(Submission { lot, at, events, overdue: 0, by, claim: None, reply });
+        self.shared.submit(Submission { lot, at, events, unasked: (0, 0), by, claim: None, reply });
     }
 
     /// Whether everything this actor ever submitted is in the view.

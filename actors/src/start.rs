@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{self, Receiver};
@@ -57,10 +57,16 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let parts = assemble(journal, recovery, clock, options, metrics).await?;
         let Parts { shared, supervisor, supervising, writer, publisher, commits } = parts;
-        let threads = vec![
+        let last_seq = shared.seq.load(Ordering::Acquire);
+        let mut threads = vec![
             thread("journal-writer", move || writer.run())?,
             thread("publisher", move || publisher.run(&commits))?,
         ];
+        if let Some(options) = shared.options.history.clone() {
+            let shared = Arc::clone(&shared);
+            let follow = move || crate::history::run(&shared, &options, last_seq);
+            threads.push(thread("history", follow)?);
+        }
         Ok(Self::running(shared, (supervisor, supervising), threads))
     }
 
@@ -124,12 +130,15 @@ async fn assemble(
         replayed: AtomicU64::new(0),
         directory: <_>::default(),
         claims: <_>::default(),
+        tenant_passes: <_>::default(),
+        standing: <_>::default(),
         hub: Arc::new(Hub::default()),
         door: Arc::new(Door::new(&options)),
         reserve: Arc::new(Semaphore::new(RESERVE_RECORDS)),
         writer: writer_tx.clone(),
         reader: journal.reader(),
         vault: journal.vault(),
+        following: <_>::default(),
         next_key: AtomicU32::new(0),
         restarts: <_>::default(),
         seq: AtomicU64::new(0),
@@ -145,6 +154,7 @@ async fn assemble(
     let (last_seq, replayed) = recover(&mut publisher, recovery)?;
     shared.replayed.store(replayed, std::sync::atomic::Ordering::Release);
     shared.set_seq(last_seq);
+    shared.follow_from(last_seq);
     let lot_seqs = publisher.lot_seqs();
     let lots = u32::try_from(lot_seqs.len()).unwrap_or(u32::MAX);
     shared.next_key.store(lots, std::sync::atomic::Ordering::Release);

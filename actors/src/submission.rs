@@ -12,6 +12,8 @@ use crate::claims::Ticket;
 use crate::door::Permit;
 use crate::error::CommandError;
 use crate::reply::{Done, ReadingTicket};
+use crate::standing::Coming;
+use crate::tenant_passes::Aside;
 
 /// Events of one decision; they never span commits.
 pub(crate) type Events = SmallVec<[Event; 1]>;
@@ -22,11 +24,12 @@ pub(crate) struct Submission {
     pub at: Timestamp,
     /// Empty for an answer that rests on what is still in flight: it waits behind it.
     pub events: Events,
-    /// How many of them, from the first on, nobody asked for.
-    pub overdue: usize,
+    /// How many of them nobody asked for: from the first on, because they were overdue, and from the last on,
+    /// because time that was freed is offered to those who wait.
+    pub unasked: (usize, usize),
     /// Who asked for the others.
     pub by: Option<By>,
-    /// For the last event.
+    /// For the last event that somebody asked for.
     pub claim: Option<Claim>,
     pub reply: Reply,
 }
@@ -34,7 +37,7 @@ pub(crate) struct Submission {
 impl Submission {
     /// Nothing to write: only the reply, behind everything that is on its way already.
     pub fn without_events(lot: LotKey, at: Timestamp, reply: Reply) -> Self {
-        Self { lot, at, events: Events::new(), overdue: 0, by: None, claim: None, reply }
+        Self { lot, at, events: Events::new(), unasked: (0, 0), by: None, claim: None, reply }
     }
 }
 
@@ -72,10 +75,14 @@ pub(crate) struct CommandReply {
     pub outcome: Result<Outcome, Rejection>,
 }
 
-/// Port, claims and permits of one command. Dropped in this order: whoever hears of it by the port may send again, and
-/// must find neither its own claim nor its own permit still in the way.
+/// Port, claims, a use of a pass, and permits of one command. Dropped in this order: whoever hears of it by the port may send again, and
+/// must find neither its own claim, nor use, nor permit still in the way.
 pub(crate) struct CommandPort {
     pub ticket: Ticket,
+    #[allow(dead_code, reason = "held until the reply, not read")]
+    pub aside: Option<Aside>,
+    #[allow(dead_code, reason = "held until the reply, not read")]
+    pub coming: Option<Coming>,
     #[allow(dead_code, reason = "held until the reply, not read")]
     pub permit: Option<Permit>,
     pub answer: oneshot::Sender<Result<Done, CommandError>>,
@@ -84,14 +91,18 @@ pub(crate) struct CommandPort {
 impl CommandPort {
     /// Refuses or fails; the claims are released.
     pub fn fail(self, error: CommandError) {
-        drop(self.ticket);
-        let _caller_hung_up = self.answer.send(Err(error));
+        let Self { ticket, aside, coming, permit, answer } = self;
+        drop((ticket, aside, coming, permit));
+        let _caller_hung_up = answer.send(Err(error));
     }
 
     /// Answers what is durable.
     pub fn answer(self, done: Done) {
-        self.ticket.keep();
-        let _caller_hung_up = self.answer.send(Ok(done));
+        let Self { ticket, aside, coming, permit, answer } = self;
+        let view = done.lot.view();
+        ticket.keep(|id| view.knows(id), |vehicle| view.lot.stays().of_vehicle(vehicle).is_some());
+        drop((view, aside, coming, permit));
+        let _caller_hung_up = answer.send(Ok(done));
     }
 }
 
@@ -117,8 +128,18 @@ pub(crate) enum Work {
 /// One durable commit on its way to the publisher.
 pub(crate) struct Commit {
     pub records: Vec<Record>,
-    /// In order: how many of the records precede the reply, the lot, the reply.
-    pub replies: Vec<(usize, LotKey, Reply)>,
+    /// In order of their places.
+    pub replies: Vec<Placed>,
+}
+
+/// A reply and its place among the records of a commit.
+pub(crate) struct Placed {
+    /// How many of the records it tells of.
+    pub told: usize,
+    /// How many of them are shown before it goes out: offers that follow are there when it is heard.
+    pub shown: usize,
+    pub lot: LotKey,
+    pub reply: Reply,
 }
 
 #[cfg(test)]
@@ -146,7 +167,7 @@ mod tests {
 
     impl Wake for Hasty {
         fn wake(self: Arc<Self>) {
-            let claims = self.claims.begin(Some(CLAIM), None);
+            let claims = self.claims.begin(Some(CLAIM), (&[], LotKey(0)));
             let permit = self.door.admit(&self.share, 1);
             self.could.store(claims.is_ok() && permit.is_ok(), Ordering::SeqCst);
         }
@@ -157,11 +178,13 @@ mod tests {
         let options = Options { permits_records: 1, ..Options::default() };
         let (claims, door) = (Arc::new(Claims::default()), Arc::new(Door::new(&options)));
         let share = door.tenant("city");
-        let Ok(Begun::New(ticket)) = claims.begin(Some(CLAIM), None) else { panic!("a new key") };
+        let Ok(Begun::New(ticket)) = claims.begin(Some(CLAIM), (&[], LotKey(0))) else {
+            panic!("a new key")
+        };
         let permit = door.admit(&share, 1).ok();
         assert!(permit.is_some());
         let (answer, answered) = oneshot::channel();
-        let port = CommandPort { ticket, permit, answer };
+        let port = CommandPort { ticket, aside: None, coming: None, permit, answer };
         let hasty = Arc::new(Hasty { claims, door, share, could: AtomicBool::new(false) });
         let waker = Waker::from(Arc::clone(&hasty));
         let mut answered = pin!(answered);

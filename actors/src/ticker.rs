@@ -12,7 +12,9 @@ pub(crate) fn tick(shared: &Arc<Shared>) {
     let now_micros = shared.clock.now().micros();
     for lot in shared.directory.all() {
         let entry = &lot.0;
-        let due = entry.next_due_micros.load(Ordering::Acquire) <= now_micros;
+        let due = entry.next_due_micros.load(Ordering::Acquire) <= now_micros
+            || entry.sightings.is_waiting()
+            || entry.passes_moved.load(Ordering::Acquire);
         let Some(ticket) = due.then(|| entry.tick.take()).flatten() else { continue };
         // When the reserve is busy, the next round tries again.
         if let Ok(permit) = Arc::clone(&shared.reserve).try_acquire_owned() {

@@ -13,7 +13,7 @@ use lotkeeper_storage::{Journal, JournalError, Record};
 use tokio::sync::oneshot;
 
 use crate::engine::Shared;
-use crate::submission::{Commit, Reply, Submission, Work};
+use crate::submission::{Commit, Placed, Submission, Work};
 use crate::vital::Vital;
 
 /// How often maintenance looks at the tip, the free space and rotation.
@@ -117,16 +117,18 @@ impl Writer {
 
     /// Numbers a submission's events.
     fn take(&mut self, submission: Submission, commit: &mut Commit) {
-        let Submission { lot, at, events, overdue, by, claim, reply } = submission;
-        let last = events.len();
+        let Submission { lot, at, events, unasked: (before, after), by, claim, reply } = submission;
+        let end = events.len().saturating_sub(after);
         for (position, event) in events.into_iter().enumerate() {
             self.seq += 1;
             let lot_seq = self.next_lot_seq(lot);
-            let by = by.filter(|_| position >= overdue);
-            let claim = claim.filter(|_| position + 1 == last);
+            let by = by.filter(|_| (before..end).contains(&position));
+            let claim = claim.filter(|_| position + 1 == end);
             commit.records.push(Record { seq: self.seq, lot, lot_seq, at, event, by, claim });
         }
-        commit.replies.push((commit.records.len(), lot, reply));
+        // The answer tells what was asked for, so that a retry is told the same.
+        let shown = commit.records.len();
+        commit.replies.push(Placed { told: shown - after, shown, lot, reply });
     }
 
     fn next_lot_seq(&mut self, lot: LotKey) -> u64 {
@@ -161,6 +163,7 @@ impl Writer {
 
     fn maintain(&mut self) -> Result<(), JournalError> {
         self.maintained_at = Instant::now();
+        self.journal.keep_after(self.shared.following.needs_after());
         let seen = self.journal.maintain()?;
         self.shared.journal_seen(&seen);
         Ok(())
@@ -205,9 +208,6 @@ pub(crate) fn turn_away_present(inbox: &Receiver<Work>) {
 }
 
 fn give_up(commit: Commit, error: JournalError) -> JournalError {
-    commit
-        .replies
-        .into_iter()
-        .for_each(|(_, _, reply): (usize, LotKey, Reply)| reply.outcome_unknown());
+    commit.replies.into_iter().for_each(|placed| placed.reply.outcome_unknown());
     error
 }

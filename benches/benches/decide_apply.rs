@@ -15,8 +15,11 @@ use lotkeeper_engine::limits::SLOTS_PER_LOT_MAX;
 use lotkeeper_engine::lot::{
     self, Bays, Caller, Choice, Command, Lot, Needs, NoBays, Reserve, SlotPatch,
 };
+use lotkeeper_engine::money::PerMille;
 use lotkeeper_engine::slot::{self, Reading, SensorRules, Slot, Source};
-use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Rules, Size, SlotSpec, Spec, Zone};
+use lotkeeper_engine::spec::{
+    Allocation, Criterion as Asked, FeatureSet, Kind, Place, Rules, Size, SlotSpec, Spec, Zone,
+};
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
 use uuid::Uuid;
 
@@ -30,23 +33,19 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn rules() -> Rules {
-    Rules {
-        hold: Seconds(600),
-        hold_lead: Seconds(1_800),
-        no_show: Seconds(1_800),
-        silence: Seconds(86_400),
-        skew: Seconds(60),
-    }
+    Rules::default()
 }
 
 /// A lot of the largest size whose slots are of so many kinds.
-fn empty_lot(kinds: usize) -> Lot {
+fn empty_lot(kinds: usize, criteria: Option<Vec<Asked>>) -> Lot {
     let slot = |number: usize| SlotSpec {
         id: SlotId(Uuid::from_u128(number as u128)),
         code: format!("A-{number}").into(),
         zone: u16::try_from(number % kinds / 4).ok().map(ZoneIndex),
         size: Size::Standard,
         features: FeatureSet((number % kinds % 4) as u64),
+        walk_metres: u16::try_from(number * 7 % 700).ok(),
+        ..SlotSpec::default()
     };
     let zone = |number: usize| Zone {
         code: format!("z-{number}").into(),
@@ -60,17 +59,14 @@ fn empty_lot(kinds: usize) -> Lot {
         name: "Market Street".into(),
         kind: Kind::Bayed,
         capacity: u32::try_from(SLOTS_PER_LOT_MAX).expect("it is 10,000"),
-        place: Place {
-            time_zone: "Europe/Berlin".into(),
-            currency: "EUR".into(),
-            city: None,
-            position: None,
-        },
+        place: Place { time_zone: "Europe/Berlin".into(), ..Place::default() },
         zones: (0..kinds.div_ceil(4)).map(zone).collect(),
         features: vec!["ev".into(), "covered".into()],
         slots: (0..SLOTS_PER_LOT_MAX).map(slot).collect(),
         rules: rules(),
         created_at: at(0),
+        allocation: criteria.map_or_else(Allocation::default, Allocation),
+        ..Spec::default()
     }))
 }
 
@@ -82,6 +78,9 @@ fn reserve(id: u32, choice: Choice, window: Window, hold: Option<Seconds>) -> Re
         hold,
         holder: Pseudonym(Uuid::from_u128(u128::from(id / 500))),
         vehicle: None,
+        vehicle_type: None,
+        discounts: Box::default(),
+        series: None,
     }
 }
 
@@ -100,8 +99,8 @@ fn execute(lot: &mut Lot, command: &Command, now: Timestamp) -> bool {
 
 /// Every slot has stays of an hour with gaps of half an hour, each slot shifted by some seconds: gaps
 /// everywhere, and none of an hour before the evening.
-fn full_lot(kinds: usize, hold: Option<Seconds>) -> Lot {
-    let mut lot = empty_lot(kinds);
+fn full_lot(kinds: usize, hold: Option<Seconds>, criteria: Option<Vec<Asked>>) -> Lot {
+    let mut lot = empty_lot(kinds, criteria);
     for slot in lot.spec().slot_indices() {
         for stay in 0..STAYS_PER_SLOT {
             let from = i64::from(slot.0) % 1_801 + i64::from(stay) * 5_400;
@@ -114,8 +113,16 @@ fn full_lot(kinds: usize, hold: Option<Seconds>) -> Lot {
 }
 
 /// Made once: 80,000 promises take a while in a debug build.
-static FULL: LazyLock<Lot> = LazyLock::new(|| full_lot(1, None));
-static FULL_OF_KINDS: LazyLock<Lot> = LazyLock::new(|| full_lot(KINDS, None));
+static FULL: LazyLock<Lot> = LazyLock::new(|| full_lot(1, None, None));
+static FULL_OF_KINDS: LazyLock<Lot> = LazyLock::new(|| full_lot(KINDS, None, None));
+/// By the walk first: thirteen bands of each kind.
+static FULL_BY_WALK: LazyLock<Lot> = LazyLock::new(|| {
+    let criteria = vec![Asked::NearestEntrance, Asked::SmallestFit];
+    full_lot(KINDS, None, Some(criteria))
+});
+/// By the shortest opening first: all kinds are one group.
+static FULL_BY_WASTE: LazyLock<Lot> =
+    LazyLock::new(|| full_lot(KINDS, None, Some(vec![Asked::WasteLeast])));
 
 fn readings(c: &mut Criterion) {
     let sensor = SensorRules { silence: rules().silence, skew: rules().skew };
@@ -154,15 +161,20 @@ impl Bays for AllTaken {
     fn occupied(&self, _slot: SlotIndex) -> Option<bool> {
         Some(true)
     }
+
+    fn occupancy(&self) -> PerMille {
+        PerMille::ONE
+    }
 }
 
 fn promises(c: &mut Criterion) {
-    let (empty, full, kinds) = (&empty_lot(1), &*FULL, &*FULL_OF_KINDS);
+    let (empty, full, kinds) = (&empty_lot(1, None), &*FULL, &*FULL_OF_KINDS);
+    let (walk, waste) = (&*FULL_BY_WALK, &*FULL_BY_WASTE);
     let any = Choice::Any(Needs::default());
     let given = Choice::Slot(SlotIndex(5_000));
     let (morning, evening) = (window(20_000, 23_600), window(60_000, 63_600));
     let now = at(-2_000);
-    let rows: [(&str, &Lot, Choice, Window, bool); 8] = [
+    let rows: [(&str, &Lot, Choice, Window, bool); 12] = [
         ("given slot, empty lot", empty, given, morning, true),
         ("given slot, full lot", full, given, evening, true),
         ("given slot, taken", full, given, morning, false),
@@ -171,6 +183,10 @@ fn promises(c: &mut Criterion) {
         ("any slot, full lot, evening", full, any, evening, true),
         ("any slot, full lot of 400 kinds", kinds, any, morning, false),
         ("any slot, full lot of 400 kinds, evening", kinds, any, evening, true),
+        ("any slot, full lot of 400 kinds by walk", walk, any, morning, false),
+        ("any slot, full lot of 400 kinds by walk, evening", walk, any, evening, true),
+        ("any slot, full lot of 400 kinds by waste", waste, any, morning, false),
+        ("any slot, full lot of 400 kinds by waste, evening", waste, any, evening, true),
     ];
     let mut group = c.benchmark_group("decide");
     for (name, lot, choice, window, is_granted) in rows {
@@ -233,7 +249,7 @@ fn executes(group: &mut Group<'_>, name: &str, lot: &Lot, command: &Command, now
 }
 
 fn deadlines(c: &mut Criterion) {
-    let held = full_lot(1, Some(Seconds(3_600)));
+    let held = full_lot(1, Some(Seconds(3_600)), None);
     let full = &*FULL;
     let id = ReservationId(Uuid::from_u128(40_003));
     let tick = Command::Tick { listening_since: at(-2_000) };

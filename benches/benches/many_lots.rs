@@ -1,7 +1,7 @@
 //! What a booking costs in a server of many lots, whose parts are far from the processor when it comes.
 //!
 //! A town of lots is booked in turn, and between two bookings something else fills the near caches. As in a
-//! server there are two copies of every lot: the actor's, which decides, and the durable view's ledger, which
+//! server there are two copies of every lot: the actor's, which decides, and the durable view's register, which
 //! follows. Absent: actors, journal, encoding, and what a lot costs that is at hand (`decide_apply.rs`).
 //!
 //! `cargo bench -p lotkeeper-benches --bench many_lots`; `cargo test` runs each once.
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 use lotkeeper_benches::lot_spec;
 use lotkeeper_engine::ids::{Pseudonym, ReservationId, SlotIndex};
-use lotkeeper_engine::lot::{self, Choice, Command, Ledger, Lot, NoBays, Reserve};
+use lotkeeper_engine::lot::{self, Choice, Command, Lot, NoBays, Register, Reserve};
 use lotkeeper_engine::time::{Timestamp, Window};
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 struct Town {
-    lots: Vec<(Lot, Ledger)>,
+    lots: Vec<(Lot, Register)>,
     bookings: u64,
     dice: u64,
     elsewhere: Vec<u8>,
@@ -56,7 +56,7 @@ impl Town {
     fn new() -> Self {
         let slots = usize::try_from(SLOTS_PER_LOT).expect("it is 100");
         let spec = Arc::new(lot_spec("L1", slots));
-        let lot = |_| (Lot::new(Arc::clone(&spec)), Ledger::new(Arc::clone(&spec)));
+        let lot = |_| (Lot::new(Arc::clone(&spec)), Register::new(Arc::clone(&spec)));
         let lots = (0..LOTS).map(lot).collect();
         let elsewhere = vec![1; BYTES_BETWEEN];
         let mut town = Self { lots, bookings: 0, dice: 0x5EED_0000_0001, elsewhere };
@@ -82,6 +82,9 @@ impl Town {
             hold: None,
             holder: Pseudonym(Uuid::from_u64_pair(3, turn / BOOKINGS_PER_HOLDER)),
             vehicle: None,
+            vehicle_type: None,
+            discounts: Box::default(),
+            series: None,
         };
         (usize::try_from(lot).expect("it is below 100"), Command::Reserve(wish))
     }
@@ -94,14 +97,14 @@ impl Town {
     fn book(&mut self) -> Taken {
         let (place, command) = self.wish();
         let now = at(-2 * STAY_SECONDS);
-        let (lot, ledger) = &mut self.lots[place];
+        let (lot, register) = &mut self.lots[place];
         let began = Instant::now();
         let decision = lot::decide(lot, &command, now, &NoBays);
         let decided = Instant::now();
         let event = decision.events.first().expect("every wish can be granted");
         lot::apply(lot, event, now);
         let applied = Instant::now();
-        let effect = ledger.apply(event, now);
+        let effect = register.apply(event, now);
         let view = applied.elapsed();
         assert!(matches!(effect, lot::Effect::Reservation { .. }));
         Taken { decide: decided - began, apply: applied - decided, view }

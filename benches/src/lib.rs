@@ -7,7 +7,7 @@ use lotkeeper_engine::ids::{LotId, LotKey, SlotId, SlotIndex};
 use lotkeeper_engine::lot;
 use lotkeeper_engine::slot::{self, Mark, Sighting, Source};
 use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Rules, Size, SlotSpec, Spec};
-use lotkeeper_engine::time::{Seconds, Timestamp};
+use lotkeeper_engine::time::Timestamp;
 use lotkeeper_storage::{Event, Journal, MemoryJournal, MemoryStore, Record};
 use uuid::Uuid;
 
@@ -47,6 +47,7 @@ pub fn lot_spec(code: &str, slots: usize) -> Spec {
         zone: None,
         size: Size::Standard,
         features: FeatureSet::default(),
+        ..SlotSpec::default()
     };
     Spec {
         id: LotId(Uuid::from_u128(digest)),
@@ -55,23 +56,13 @@ pub fn lot_spec(code: &str, slots: usize) -> Spec {
         name: code.into(),
         kind: Kind::Bayed,
         capacity: u32::try_from(slots).expect("a lot's slots fit 32 bits"),
-        place: Place {
-            time_zone: "UTC".into(),
-            currency: "EUR".into(),
-            city: None,
-            position: None,
-        },
+        place: Place::default(),
         zones: Vec::new(),
         features: Vec::new(),
         slots: (0..slots).map(slot).collect(),
-        rules: Rules {
-            hold: Seconds(600),
-            hold_lead: Seconds(1_800),
-            no_show: Seconds(1_800),
-            silence: Seconds(86_400),
-            skew: Seconds(60),
-        },
+        rules: Rules::default(),
         created_at: Timestamp::default(),
+        ..Spec::default()
     }
 }
 

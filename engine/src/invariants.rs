@@ -2,9 +2,11 @@
 //! check` and a production counter alike.
 
 use core::fmt;
+use std::sync::Arc;
 
 use crate::counts::LotCounts;
-use crate::lot::{Ledger, Lot, Service};
+use crate::ids::SlotIndex;
+use crate::lot::{Lot, Owner, Register, Service, Session, Span};
 use crate::slot::Slot;
 use crate::spec::Kind;
 use crate::status::Status;
@@ -25,7 +27,7 @@ impl fmt::Display for Broken {
 }
 
 /// All invariants with what they say, for documents and reports.
-pub const ALL: [(&str, &str); 7] = [
+pub const ALL: [(&str, &str); 11] = [
     ("I1", "free + occupied + held + unknown + out of service = slots, in the lot and every group"),
     ("I2", "the counts kept change by change equal the counts of all slots counted anew"),
     ("I3", "two promises on one slot never share an instant"),
@@ -36,25 +38,36 @@ pub const ALL: [(&str, &str); 7] = [
         "a count that cannot be true is shown as unknown, and shown counts add up to the capacity",
     ),
     ("I7", "deadlines, shown holds and the holders' numbers follow from the reservations alone"),
+    ("I8", "a vehicle is inside once, and a slot is bound to one stay"),
+    ("I9", "all balances of the ledger together are nothing"),
+    ("I10", "a fee is the sum of its lines, and belongs to a stay that ended"),
+    ("I11", "nobody waits for a window in which a slot that fits is open"),
 ];
 
-/// Checks a lot's promises on their own and what follows from them: I3 to I7.
+/// Checks a lot's promises on their own and what follows from them: I3 to I11.
 #[must_use]
 pub fn check_lot(lot: &Lot) -> Vec<Broken> {
-    let mut broken = check_ledger(lot);
+    let mut broken = check_register(lot);
     // Built anew from what cannot be derived, the lot must be the same to the last index entry.
-    let anew = Lot::from(lot.ledger().clone());
+    let anew = Lot::from(lot.register().clone());
     if !lot.openings().is_sound() || anew.openings() != lot.openings() {
         broken.push(Broken { id: "I5", detail: "index differs from one built anew".to_owned() });
     } else if anew != *lot {
         broken.push(Broken { id: "I7", detail: "lot differs from one built anew".to_owned() });
+    }
+    for waiter in lot.waiting().line() {
+        let (needs, window) = (&waiter.terms.needs, waiter.terms.window);
+        if let Some(slot) = lot.openings().find(needs, window, 0, |_| false) {
+            let detail = format!("{} waits, and {slot:?} is open", waiter.id);
+            broken.push(Broken { id: "I11", detail });
+        }
     }
     broken
 }
 
 /// Checks a lot's promises on their own: I3, I4, I6, and of I7 the shown holds.
 #[must_use]
-pub fn check_ledger(lot: &Ledger) -> Vec<Broken> {
+pub fn check_register(lot: &Register) -> Vec<Broken> {
     let mut broken = Vec::new();
     let mut spans = 0;
     for (slot, promise) in lot.spec().slot_indices().zip(lot.promises()) {
@@ -66,10 +79,7 @@ pub fn check_ledger(lot: &Ledger) -> Vec<Broken> {
             }
         }
         for span in timeline {
-            let known = lot
-                .reservation(span.reservation)
-                .is_some_and(|r| r.state.is_active() && r.window == span.window && r.slot == slot);
-            if !known {
+            if !is_owned(lot, slot, span) {
                 broken
                     .push(Broken { id: "I4", detail: format!("{slot:?}: {span:?} has no owner") });
             }
@@ -81,18 +91,65 @@ pub fn check_ledger(lot: &Ledger) -> Vec<Broken> {
         }
     }
     let active = lot.reservations().filter(|r| r.state.is_active()).count();
-    if active != spans {
-        let detail = format!("{active} active reservations, {spans} promised windows");
+    let claims = lot.stays().inside().filter(|session| session.span().is_some()).count();
+    if active + claims != spans {
+        let detail = format!(
+            "{active} active reservations, {claims} stays with a claim, {spans} promised windows"
+        );
         broken.push(Broken { id: "I4", detail });
     }
-    if Ledger::from_parts(lot.parts()) != *lot {
-        broken.push(Broken { id: "I7", detail: "ledger differs from one built anew".to_owned() });
+    if Register::from_parts(lot.parts()) != *lot {
+        broken.push(Broken { id: "I7", detail: "register differs from one built anew".to_owned() });
     }
     check_tally(lot, &mut broken);
+    check_stays(lot, &mut broken);
+    if !lot.accounts().is_balanced() {
+        let detail = "the balances do not add up to nothing".to_owned();
+        broken.push(Broken { id: "I9", detail });
+    }
     broken
 }
 
-fn check_tally(lot: &Ledger, broken: &mut Vec<Broken>) {
+/// Whoever a stretch belongs to says the same.
+fn is_owned(lot: &Register, slot: SlotIndex, span: &Span) -> bool {
+    match span.owner {
+        Owner::Reservation(id) => lot
+            .reservation(id)
+            .is_some_and(|r| r.state.is_active() && r.window == span.window && r.slot == slot),
+        Owner::Session(id) => {
+            lot.stays().get(id).is_some_and(|session| session.span() == Some((slot, span.window)))
+        }
+        Owner::Vehicle(_) | Owner::Pass(_) => false,
+    }
+}
+
+fn check_stays(lot: &Register, broken: &mut Vec<Broken>) {
+    let mut inside = 0;
+    for session in lot.stays().inside() {
+        inside += 1;
+        let is_found = |found: Option<&Arc<Session>>| found.is_some_and(|s| s.id == session.id);
+        let by_vehicle =
+            session.vehicle.is_none_or(|vehicle| is_found(lot.stays().of_vehicle(vehicle)));
+        let by_slot = session.slot.is_none_or(|slot| is_found(lot.stays().at_slot(slot)));
+        if !by_vehicle || !by_slot {
+            let detail = format!("{} shares its vehicle or slot with another stay", session.id);
+            broken.push(Broken { id: "I8", detail });
+        }
+    }
+    if inside != lot.stays().inside_count() {
+        let detail = format!("{inside} inside, counted {}", lot.stays().inside_count());
+        broken.push(Broken { id: "I8", detail });
+    }
+    for session in lot.stays().all() {
+        let fee = session.fee.as_deref();
+        if fee.is_some_and(|fee| !fee.adds_up()) || (fee.is_some() && session.state.is_inside()) {
+            let detail = format!("{}: a fee that is no sum, or of a stay inside", session.id);
+            broken.push(Broken { id: "I10", detail });
+        }
+    }
+}
+
+fn check_tally(lot: &Register, broken: &mut Vec<Broken>) {
     if let Some(tally) = lot.tally() {
         let shown = tally.counts(lot.spec().capacity);
         if shown.capacity() != lot.spec().capacity {
@@ -103,17 +160,17 @@ fn check_tally(lot: &Ledger, broken: &mut Vec<Broken>) {
 
 /// The shown status of one slot.
 #[must_use]
-pub fn status(lot: &Ledger, index: crate::ids::SlotIndex, slot: &Slot) -> Status {
+pub fn status(lot: &Register, index: SlotIndex, slot: &Slot) -> Status {
     let (in_service, held) = lot.promise(index).map_or((true, false), |promise| {
         (promise.service == Service::InService, promise.shown.is_some())
     });
-    Status::join(slot, in_service, held)
+    Status::join(slot, in_service, held, || lot.stays().at_slot(index).is_some())
 }
 
 /// Checks the join of promises and slots: I1, I2.
 #[must_use]
 pub fn check_counts<'a>(
-    lot: &Ledger,
+    lot: &Register,
     slots: impl Iterator<Item = &'a Slot>,
     counts: &LotCounts,
 ) -> Vec<Broken> {

@@ -2,7 +2,8 @@
 //!
 //! [`slot`] knows what *is* (what sensors and people say of one slot), [`lot`] knows what is *promised*
 //! (holds and reservations per slot and window, service states, counted occupancy, deadlines).
-//! Both speak one grammar: a command is decided against the state into events or a rejection, and
+//! [`tariff`] prices stays: one function for the quote before and the bill after.
+//! The first two speak one grammar: a command is decided against the state into events or a rejection, and
 //! events are applied to the state. `decide` never changes anything, `apply` never fails.
 //!
 //! Deliberately absent: clocks (time is an argument), I/O, async, serde, randomness, actors.
@@ -16,7 +17,9 @@ pub mod ids;
 pub mod invariants;
 pub mod limits;
 pub mod lot;
+pub mod money;
 pub mod slot;
 pub mod spec;
 pub mod status;
+pub mod tariff;
 pub mod time;

@@ -1,13 +1,35 @@
-//! What a lot is made of: its zones, slots, capacity, place and rules. Changes rarely, is shared by reference.
+//! What a lot is made of: its zones, slots, capacity, place, rules and what people are told of it. Changes
+//! rarely, is shared by reference.
+//!
+//! Everything here has a default, so that a new field touches this module, its format and its wire shape only.
+//! Absent: tariffs (data of their own) and people (a lot's owner would be one; see the vault).
+
+mod about;
+mod allocation;
+mod check;
+mod hours;
+mod place;
+mod rules;
+
+pub use about::{About, Listing};
+pub use allocation::{Allocation, Criterion, WALK_BANDS_METRES_MAX, walk_band};
+pub use hours::{Days, Hours, Opening};
+pub use place::{Place, Position};
+pub use rules::{Arrival, PlateOnce, Rules, Settlement};
+
+use uuid::Uuid;
+
+pub(crate) use check::{check_code, check_name, code_faults};
 
 use crate::ids::{LotId, SlotId, SlotIndex, ZoneIndex};
 use crate::limits;
-use crate::time::{Seconds, Timestamp};
+use crate::time::Timestamp;
 
 /// How a lot knows its occupancy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
     /// Slot by slot.
+    #[default]
     Bayed,
     /// By counts at its gates; may have slots as well, then the count leads.
     Counted,
@@ -52,8 +74,26 @@ impl FeatureSet {
     }
 }
 
+/// A set of a lot's vehicle types: bit `n` stands for `Spec::vehicle_types[n]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct TypeSet(pub u64);
+
+impl TypeSet {
+    /// Whether a slot that admits these types takes a vehicle of `wanted`: an empty set admits every vehicle,
+    /// any other only those whose type is known and in it.
+    #[must_use]
+    pub fn admits(self, wanted: Self) -> bool {
+        self.0 == 0 || self.0 & wanted.0 != 0
+    }
+
+    /// Positions of the types in the lot's list.
+    pub fn indices(self) -> impl Iterator<Item = usize> {
+        (0..limits::VEHICLE_TYPES_PER_LOT_MAX).filter(move |bit| self.0 >> bit & 1 == 1)
+    }
+}
+
 /// A part of a lot: a level, a section.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Zone {
     /// Unique in the lot.
     pub code: Box<str>,
@@ -76,43 +116,25 @@ pub struct SlotSpec {
     pub size: Size,
     /// What it offers.
     pub features: FeatureSet,
+    /// The types of vehicles it admits; empty admits every one.
+    pub vehicle_types: TypeSet,
+    /// On foot to the nearest entrance or exit for people, where that is known.
+    pub walk_metres: Option<u16>,
 }
 
-/// A place on the earth in millionths of a degree (WGS 84): exact to 11 cm and comparable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// North positive.
-    pub lat_microdegrees: i32,
-    /// East positive.
-    pub lon_microdegrees: i32,
-}
-
-/// A lot's own rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// How long a hold lasts that does not say.
-    pub hold: Seconds,
-    /// A reservation shows as held this long before it begins.
-    pub hold_lead: Seconds,
-    /// A confirmed reservation is released when nobody came this long after its start.
-    pub no_show: Seconds,
-    /// A sensor unheard for this long is silent, its slot unknown.
-    pub silence: Seconds,
-    /// A reading or count may be observed this far in the future, by clock error; beyond it is refused.
-    pub skew: Seconds,
-}
-
-/// Where and in which terms a lot works.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// IANA time zone.
-    pub time_zone: Box<str>,
-    /// ISO 4217.
-    pub currency: Box<str>,
-    /// For search.
-    pub city: Option<Box<str>>,
-    /// For search and maps.
-    pub position: Option<Position>,
+impl Default for SlotSpec {
+    /// A standard slot without a code.
+    fn default() -> Self {
+        Self {
+            id: SlotId(Uuid::nil()),
+            code: Box::default(),
+            zone: None,
+            size: Size::default(),
+            features: FeatureSet::default(),
+            vehicle_types: TypeSet::default(),
+            walk_metres: None,
+        }
+    }
 }
 
 /// A whole lot as created.
@@ -134,14 +156,43 @@ pub struct Spec {
     pub place: Place,
     /// Parts.
     pub zones: Vec<Zone>,
-    /// Names behind the bits of [`FeatureSet`].
+    /// Names behind the bits of [`FeatureSet`]; later ones are kept for longer, see [`Criterion::KeepSpecial`].
     pub features: Vec<Box<str>>,
+    /// Names behind the bits of [`TypeSet`].
+    pub vehicle_types: Vec<Box<str>>,
     /// Slots, in a fixed order.
     pub slots: Vec<SlotSpec>,
     /// Own rules.
     pub rules: Rules,
+    /// What people are told of it.
+    pub about: About,
+    /// Which slot is chosen for whoever wants any.
+    pub allocation: Allocation,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+impl Default for Spec {
+    /// A bayed lot without anything: something to begin with, not one that could be created.
+    fn default() -> Self {
+        Self {
+            id: LotId(Uuid::nil()),
+            tenant: Box::default(),
+            code: Box::default(),
+            name: Box::default(),
+            kind: Kind::default(),
+            capacity: 0,
+            place: Place::default(),
+            zones: Vec::new(),
+            features: Vec::new(),
+            vehicle_types: Vec::new(),
+            slots: Vec::new(),
+            rules: Rules::default(),
+            about: About::default(),
+            allocation: Allocation::default(),
+            created_at: Timestamp::default(),
+        }
+    }
 }
 
 /// Something wrong with a specification: where, and what to do about it.
@@ -164,141 +215,5 @@ impl Spec {
     pub fn slot_indices(&self) -> impl Iterator<Item = SlotIndex> + use<> {
         // Lossless: validate() bounds the number of slots below u16::MAX.
         (0..u16::try_from(self.slots.len()).unwrap_or(u16::MAX)).map(SlotIndex)
-    }
-
-    /// Everything that is wrong, not just the first thing; empty when the lot can be created.
-    #[must_use]
-    pub fn faults(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        check_code(&mut faults, "/code", &self.code);
-        check_name(&mut faults, "/name", &self.name);
-        self.check_sizes(&mut faults);
-        check_unique(&mut faults, "/zones", self.zones.iter().map(|zone| &*zone.code));
-        check_unique(&mut faults, "/slots", self.slots.iter().map(|slot| &*slot.code));
-        check_unique(&mut faults, "/features", self.features.iter().map(|feature| &**feature));
-        for (position, zone) in self.zones.iter().enumerate() {
-            check_code(&mut faults, &format!("/zones/{position}/code"), &zone.code);
-            check_name(&mut faults, &format!("/zones/{position}/name"), &zone.name);
-        }
-        for (position, slot) in self.slots.iter().enumerate() {
-            check_code(&mut faults, &format!("/slots/{position}/code"), &slot.code);
-            self.check_groups(&mut faults, position, slot);
-        }
-        for (position, feature) in self.features.iter().enumerate() {
-            check_code(&mut faults, &format!("/features/{position}"), feature);
-        }
-        self.check_rules(&mut faults);
-        faults
-    }
-
-    /// A slot's zone and features are positions in the lot's own lists.
-    fn check_groups(&self, faults: &mut Vec<Fault>, position: usize, slot: &SlotSpec) {
-        let zones = self.zones.len();
-        if let Some(zone) = slot.zone.filter(|zone| zone.at() >= zones) {
-            faults.push(Fault {
-                pointer: format!("/slots/{position}/zone"),
-                detail: format!("zone {} of {zones}; name one of the lot's zones", zone.0),
-            });
-        }
-        if slot.features.indices().any(|feature| feature >= self.features.len()) {
-            faults.push(Fault {
-                pointer: format!("/slots/{position}/features"),
-                detail: "a feature that the lot does not list; list it".to_owned(),
-            });
-        }
-    }
-
-    /// Times that would make promises or sensors useless at once.
-    fn check_rules(&self, faults: &mut Vec<Fault>) {
-        let mut check = |field: &str, Seconds(value): Seconds, max: u32| {
-            if value == 0 || value > max {
-                faults.push(Fault {
-                    pointer: format!("/rules/{field}"),
-                    detail: format!("{value} is not between 1 and {max} seconds"),
-                });
-            }
-        };
-        check("hold_seconds", self.rules.hold, limits::HOLD_SECONDS_MAX);
-        check("silence_seconds", self.rules.silence, u32::MAX);
-    }
-
-    fn check_sizes(&self, faults: &mut Vec<Fault>) {
-        let slots = self.slots.len();
-        let mut fault = |pointer: &str, detail: String| {
-            faults.push(Fault { pointer: pointer.to_owned(), detail });
-        };
-        if slots > limits::SLOTS_PER_LOT_MAX {
-            let max = limits::SLOTS_PER_LOT_MAX;
-            fault("/slots", format!("{slots} slots; a lot holds at most {max}, make several lots"));
-        }
-        if self.zones.len() > limits::ZONES_PER_LOT_MAX {
-            let (zones, max) = (self.zones.len(), limits::ZONES_PER_LOT_MAX);
-            fault("/zones", format!("{zones} zones; a lot holds at most {max}"));
-        }
-        if self.features.len() > limits::FEATURES_PER_LOT_MAX {
-            let (features, max) = (self.features.len(), limits::FEATURES_PER_LOT_MAX);
-            fault("/slots", format!("{features} different features; a lot knows at most {max}"));
-        }
-        match self.kind {
-            Kind::Bayed if slots == 0 => {
-                fault("/slots", "a bayed lot needs at least one slot".to_owned());
-            }
-            Kind::Bayed if self.capacity as usize != slots => fault(
-                "/capacity",
-                format!("{} does not equal the {slots} slots; leave it out", self.capacity),
-            ),
-            Kind::Counted if self.capacity == 0 || self.capacity > limits::CAPACITY_MAX => fault(
-                "/capacity",
-                format!("{} is not between 1 and {}", self.capacity, limits::CAPACITY_MAX),
-            ),
-            Kind::Bayed | Kind::Counted => {}
-        }
-    }
-}
-
-/// What is wrong with a code that is given by itself.
-pub(crate) fn code_faults(pointer: &str, code: &str) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    check_code(&mut faults, pointer, code);
-    faults
-}
-
-/// Codes stand in paths: letters, digits and `. _ ~ -`, so that they never need escaping.
-fn check_code(faults: &mut Vec<Fault>, pointer: &str, code: &str) {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-');
-    // "." and ".." would be eaten by path normalisation.
-    let dots = code.chars().all(|c| c == '.');
-    if code.is_empty() || code.len() > limits::CODE_CHARS_MAX || dots || !code.chars().all(plain) {
-        let max = limits::CODE_CHARS_MAX;
-        let shown: String = code.chars().take(80).collect();
-        faults.push(Fault {
-            pointer: pointer.to_owned(),
-            detail: format!("`{shown}` is not 1 to {max} of the characters A-Z a-z 0-9 . _ ~ -"),
-        });
-    }
-}
-
-fn check_name(faults: &mut Vec<Fault>, pointer: &str, name: &str) {
-    let chars = name.chars().count();
-    if chars == 0 || chars > limits::NAME_CHARS_MAX || name.chars().any(char::is_control) {
-        let max = limits::NAME_CHARS_MAX;
-        faults.push(Fault {
-            pointer: pointer.to_owned(),
-            detail: format!("a name has 1 to {max} printable characters, this one {chars}"),
-        });
-    }
-}
-
-fn check_unique<'a>(faults: &mut Vec<Fault>, pointer: &str, codes: impl Iterator<Item = &'a str>) {
-    let mut seen = std::collections::BTreeMap::new();
-    for (position, code) in codes.enumerate() {
-        if let Some(first) = seen.insert(code, position) {
-            faults.push(Fault {
-                pointer: format!("{pointer}/{position}/code"),
-                detail: format!(
-                    "`{code}` is the code of {pointer}/{first} already; codes are unique"
-                ),
-            });
-        }
     }
 }

@@ -22,11 +22,18 @@ impl Status {
     pub const ALL: [Self; 5] =
         [Self::Free, Self::Occupied, Self::Held, Self::Unknown, Self::OutOfService];
 
-    /// out of service > unknown > occupied > held > free.
+    /// out of service > unknown > occupied > held > free. A sensor says whether a vehicle stands there;
+    /// where none does, the stay that is bound to the slot tells.
     #[must_use]
-    pub fn join(slot: &Slot, in_service: bool, held: bool) -> Self {
+    pub fn join(
+        slot: &Slot,
+        in_service: bool,
+        held: bool,
+        has_stay: impl FnOnce() -> bool,
+    ) -> Self {
         match (in_service, slot.occupied(), held) {
             (false, _, _) => Self::OutOfService,
+            (true, None, _) if has_stay() => Self::Occupied,
             (true, None, _) => Self::Unknown,
             (true, Some(true), _) => Self::Occupied,
             (true, Some(false), true) => Self::Held,

@@ -34,6 +34,12 @@ impl Timestamp {
         Self(seconds.saturating_mul(MICROS_PER_SECOND))
     }
 
+    /// Whole seconds since the epoch; a begun one does not count.
+    #[must_use]
+    pub const fn whole_seconds(self) -> i64 {
+        self.0.div_euclid(MICROS_PER_SECOND)
+    }
+
     /// Later by so many seconds; saturates, so that outside input cannot overflow.
     #[must_use]
     pub const fn plus(self, seconds: Seconds) -> Self {

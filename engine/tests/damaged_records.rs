@@ -7,7 +7,7 @@ use common::{Seen, World, at, holder, mixed, reservation};
 use lotkeeper_engine::counts::LotCounts;
 use lotkeeper_engine::ids::{ReservationId, SlotIndex, ZoneIndex};
 use lotkeeper_engine::lot::{self, Command, Count, Lot, Service};
-use lotkeeper_engine::spec::{FeatureSet, Kind, Size};
+use lotkeeper_engine::spec::{FeatureSet, Kind, Size, TypeSet};
 use lotkeeper_engine::status::Status;
 use lotkeeper_engine::time::{Timestamp, Window};
 use proptest::prelude::*;
@@ -50,14 +50,17 @@ fn any_event() -> impl Strategy<Value = lot::Event> {
             size: Size::Large,
             features: FeatureSet(features),
             added_features: vec!["shaded".into()],
+            vehicle_types: TypeSet(features),
+            added_vehicle_types: Vec::new(),
+            walk_metres: zone,
         },
     );
     let simple = |event: fn(ReservationId) -> E| id().prop_map(event).boxed();
     prop_oneof![
         4 => reserved.prop_map(|(id, slot, window, expires_at)| E::Reserved(Box::new(
-            lot::Reserved { id, slot, window, expires_at, holder: holder(1), vehicle: None }
+            lot::Reserved { id, slot, window, expires_at, holder: holder(1), vehicle: None, price: None, series: None }
         ))),
-        2 => (id(), any_window()).prop_map(|(id, window)| E::Modified { id, window }),
+        2 => (id(), any_window()).prop_map(|(id, window)| E::Modified { id, window, price: None }),
         2 => (slot(), service).prop_map(|(slot, service)| E::ServiceChanged { slot, service }),
         1 => values.prop_map(|values| E::SlotChanged(Box::new(values))),
         1 => (any_count(), any_time()).prop_map(|(count, observed_at)| E::Counted { count, observed_at }),

@@ -70,6 +70,10 @@ fn class_of(reservation: Option<&Reservation>) -> Class {
         (State::Confirmed, true) => Class::ConfirmedShown,
         (State::CheckedIn { proof: Proof::Seen }, _) => Class::CheckedInSeen,
         (State::CheckedIn { proof: Proof::Assumed }, _) => Class::CheckedInAssumed,
+        // By scans: see `scans.rs`.
+        (State::CheckedIn { proof: Proof::Scanned | Proof::Staff | Proof::Driver }, _) => {
+            unreachable!("nobody scans here")
+        }
         (State::Completed, _) => Class::Completed,
         (State::Cancelled, _) => Class::Cancelled,
         (State::Expired, _) => Class::Expired,
@@ -83,6 +87,7 @@ fn due_second(due: Due) -> i64 {
         Due::Expiry => 600,
         Due::HoldBegins => 1_800,
         Due::Arrival => 4_200,
+        Due::Remind(_) => unreachable!("these rules have no reminders"),
         Due::End => 7_200,
     }
 }
@@ -103,6 +108,17 @@ fn table_of(command: &Command) -> &'static str {
         | Command::Modify { .. }
         | Command::Cancel { .. }
         | Command::Tick { .. } => "lot_transitions.rs",
+        Command::ReserveSeries(_) => "series.rs",
+        Command::Scan(_) | Command::ChangeStay { .. } => "scans.rs",
+        Command::Pay(_) | Command::StepPayment { .. } => "payments.rs",
+        Command::Provider(_) => "providers.rs",
+        Command::Shift(_) => "shifts.rs",
+        Command::ChangeTariffs(_) => "prices.rs",
+        Command::JoinWaiting { .. } | Command::LeaveWaiting { .. } => "waiting.rs",
+        Command::IssuePass { .. } | Command::ChangePass { .. } => "passes.rs",
+        Command::FollowPass { .. } => "tenant_passes.rs",
+        Command::Report(_) | Command::ChangeViolation { .. } => "violations.rs",
+        Command::Look(_) => "looks.rs",
         Command::Count { .. } | Command::ChangeSlot { .. } | Command::ChangeLot { .. } => {
             "lot_tables.rs"
         }
@@ -149,6 +165,7 @@ fn command(ask: Ask) -> (Command, Option<Due>, Option<bool>) {
     let (person, stranger) = (Caller::Holder(holder(1)), Caller::Holder(holder(2)));
     let change = |from: Option<i64>, to: Option<i64>, expected_version, by| Command::Modify {
         id: reservation(1),
+        choice: None,
         from: from.map(at),
         to: to.map(at),
         expected_version,

@@ -36,6 +36,7 @@ impl Dice {
             size: Size::ALL[self.below(4) as usize],
             features: FeatureSet(self.below(2)),
             zone: (zone < 2).then_some(ZoneIndex(zone as u16)),
+            ..Needs::default()
         }
     }
 }
@@ -68,13 +69,13 @@ fn compare(lot: &Lot, needs: &Needs, window: Window) {
     let open: Vec<_> = open.into_iter().map(|(slot, _)| slot).collect();
     assert_eq!(all, open);
     // A reader without the index is told the same.
-    assert_eq!(lot.ledger().open_slots(needs, window).collect::<Vec<_>>(), open);
+    assert_eq!(lot.register().open_slots(needs, window).collect::<Vec<_>>(), open);
 }
 
 /// What was changed in place is the same as what is built anew, to the last entry.
 fn assert_as_built_anew(lot: &Lot) {
     assert!(lot.openings().is_sound());
-    let anew = Lot::from(lot.ledger().clone());
+    let anew = Lot::from(lot.register().clone());
     assert_eq!(lot.openings().sorted(), anew.openings().sorted());
     assert!(anew.openings().is_sound());
     assert!(*lot == anew, "{lot:?} is not {anew:?}");

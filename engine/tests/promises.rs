@@ -199,7 +199,7 @@ fn any_slot_takes_the_smallest_fit_that_offers_least() {
     }
     assert_eq!([1, 2, 3, 4].map(|id| slot_of(&world, id)), [2, 4, 1, 0]);
     assert_eq!(world.reserve(reserve_any(5, night)), Err(Rejection::NoSlotFree));
-    let needs = |size, features| Choice::Any(Needs { size, features, zone: None });
+    let needs = |size, features| Choice::Any(Needs { size, features, ..Needs::default() });
     let compact = Reserve { choice: needs(Size::Compact, FeatureSet(0)), ..reserve_any(5, night) };
     world.reserve(compact).unwrap();
     assert_eq!(slot_of(&world, 5), 3);

@@ -16,7 +16,7 @@ use lotkeeper_engine::lot::{
     Service, SlotPatch,
 };
 use lotkeeper_engine::slot::{self, Reading, Slot};
-use lotkeeper_engine::spec::{FeatureSet, Kind, Rules, Size, Spec};
+use lotkeeper_engine::spec::{FeatureSet, Kind, Rules, Size, Spec, TypeSet};
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
 use proptest::prelude::*;
 
@@ -50,8 +50,9 @@ fn caller() -> impl Strategy<Value = Caller> {
 
 fn choice() -> impl Strategy<Value = Choice> {
     let zone = prop::option::of((0..3u16).prop_map(ZoneIndex));
-    let needs = (size(), 0..4u64, zone).prop_map(|(size, features, zone)| {
-        Choice::Any(Needs { size, features: FeatureSet(features), zone })
+    let needs = (size(), 0..4u64, zone, 0..4u64).prop_map(|(size, features, zone, types)| {
+        let (features, vehicle_type) = (FeatureSet(features), TypeSet(types));
+        Choice::Any(Needs { size, features, zone, vehicle_type })
     });
     let plain = Just(Choice::Any(Needs { size: Size::Motorcycle, ..Needs::default() }));
     prop_oneof![2 => (0..7u16).prop_map(|slot| Choice::Slot(SlotIndex(slot))), 1 => needs, 2 => plain]
@@ -139,11 +140,15 @@ fn command(world: &World, step: &Step) -> Option<Command> {
                 hold: hold.map(seconds),
                 holder: holder(number),
                 vehicle: None,
+                vehicle_type: None,
+                discounts: Box::default(),
+                series: None,
             })
         }
         Step::Confirm { id, by } => Command::Confirm { id: reservation(id), by },
         Step::Modify { id, from, to, version, by } => Command::Modify {
             id: reservation(id),
+            choice: None,
             from: from.map(|steps| grid(now, steps)),
             to: to.map(|steps| grid(now, steps)),
             expected_version: version,

@@ -3,8 +3,8 @@
 //! A target is a function from bytes to nothing that panics when a promise is broken: no decoder panics, none
 //! takes more memory than its input is worth, what was decoded can be encoded and decoded again, a refusal says
 //! something. `fuzz/run` leads them by coverage; `tests/every_target.rs` runs each for a moment with every
-//! `cargo test`. Seeds are made here, by our own encoders. Deliberately absent: a QR target (there is no QR code
-//! yet), fuzzing of what libraries do alone (websocket frames, HTTP/1.1 heads).
+//! `cargo test`. Seeds are made here, by our own encoders. Deliberately absent: fuzzing of what libraries do
+//! alone (websocket frames, HTTP/1.1 heads).
 
 mod mutate;
 mod targets;

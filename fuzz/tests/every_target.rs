@@ -55,8 +55,8 @@ macro_rules! each_target_holds {
 }
 
 each_target_holds! {
-    frames snapshot people markers backup stream ingest readings binary token claims vehicle fields json config
-    melbourne_2016 melbourne_2025 bath http
+    frames snapshot document people markers backup stream ingest readings binary token claims qr ticket
+    plate_recognizer rekor vehicle fields json config melbourne_2016 melbourne_2025 bath http
 }
 
 #[test]

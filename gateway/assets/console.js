@@ -2,13 +2,13 @@
 // through `receive`. Absent: any store library, any route besides #lot=CODE.
 import { Problem, lotPath, pages, request } from "./api.js";
 import { ageText, bigNumber, byId, clock, h, put, t } from "./dom.js";
-import { Drawer } from "./drawer.js";
 import { Feed } from "./feed.js";
 import { History, SAMPLE_MS } from "./history.js";
 import { LotView } from "./lotview.js";
 import { LotList } from "./lots.js";
 import { Meter } from "./meter.js";
 import { fullness, isKnown } from "./status.js";
+import { Tabs } from "./tabs.js";
 
 const { session, i18n, Stream } = window.lotkeeper;
 const SUBSCRIPTIONS = 200; // what the server allows on one socket
@@ -22,7 +22,8 @@ const wide = matchMedia("(min-width: 60rem)");
 
 const lots = new Map();
 let claims = {};
-let stream, list, view, feed, drawer;
+let stream, list, view, feed, tabs;
+let drawer = null; // loaded with the first slot that is opened
 let meter = new Meter();
 let chosen = null;
 let limit = SUBSCRIPTIONS - RESERVED;
@@ -107,6 +108,7 @@ async function choose(code) {
   document.title = `${lot.name} · Lotkeeper`;
   list.choose(lot.code);
   view.show(lot);
+  tabs.show(lot);
   feed.reset(lot);
   stream.subscribe(lot.code, "slots");
   if (!lot.watched) stream.subscribe(lot.code, "counts");
@@ -115,7 +117,8 @@ async function choose(code) {
 
 function leave() {
   if (!chosen) return;
-  drawer.close();
+  drawer?.close();
+  tabs.show(null);
   stream.unsubscribe(chosen.code, "slots");
   if (!chosen.watched) stream.unsubscribe(chosen.code, "counts");
   chosen = null;
@@ -126,13 +129,14 @@ function receive(message, sub) {
   meter.see(message);
   if (message.op === "counts") counted(message);
   else if (message.op === "snapshot" && message.lot === chosen?.code) arrived(message);
-  else if (message.op === "changes" && message.lot === chosen?.code) view.changes(message);
+  else if (message.op === "changes" && message.lot === chosen?.code) { view.changes(message); tabs.changes(message.changes); }
   else if (message.op === "error" && sub?.lot === chosen?.code && sub?.view === "slots") view.refuse(message.detail ?? message.code);
   else if (message.op === "token") header();
 }
 
 function arrived(message) {
   view.snapshot(message);
+  tabs.refresh();
   header();
   // Only now the page is long enough to be scrolled there.
   if (bring) byId("lot").scrollIntoView();
@@ -215,7 +219,8 @@ function gate(reason) {
   byId("gate-text").hidden = !reason || reason === "gate.title";
   if (!reason) return;
   put(byId("gate-text"), t(reason));
-  drawer.close();
+  drawer?.close();
+  tabs.show(null);
   byId("gate-token").focus();
 }
 
@@ -285,6 +290,15 @@ function sample() {
   view.drawCurve();
 }
 
+async function openSlot(code, opener) {
+  const lot = chosen;
+  try {
+    const { Drawer } = await import("./drawer.js");
+    drawer ??= new Drawer({ roleOf: () => claims.role });
+    if (lot === chosen) drawer.show(lot, code, opener);
+  } catch { put(byId("say"), t("error.unreachable")); }
+}
+
 function languages() {
   const names = { en: "English", de: "Deutsch", fr: "Français" };
   byId("language").append(...i18n.languages.map((lang) => h("option", { value: lang, lang, selected: lang === i18n.lang }, names[lang])));
@@ -295,11 +309,11 @@ async function start() {
   await i18n.load();
   stream = new Stream({ token: session.token(), onMessage: receive, onState });
   list = new LotList();
-  drawer = new Drawer({ roleOf: () => claims.role });
+  tabs = new Tabs({ roleOf: () => claims.role, slots: () => view.slots, onRefused: () => gate("gate.token_refused") });
   feed = new Feed({ onGo: (code) => view.go(code) });
   view = new LotView({
-    onOpen: (code, opener) => drawer.show(chosen, code, opener),
-    onChange: (change, before) => { feed.add(change, before); if (change.slot) drawer.touch(change.slot); },
+    onOpen: openSlot,
+    onChange: (change, before) => { feed.add(change, before); if (change.slot) drawer?.touch(change.slot); },
     onStale: () => { const sub = chosen && stream.find(chosen.code, "slots"); if (sub?.synced) stream.resync(sub); },
   });
   themeButton();

@@ -1,11 +1,10 @@
-// The feed: a ring of the last changes of the chosen lot; the list follows a few times a second, newest first, never
-// longer than the ring. Pausing holds the list, not the ring.
+// A ring of the last changes of the chosen lot, newest first. Pausing holds the list, not the ring.
 import { byId, clock, h, options, put, roving, t } from "./dom.js";
 import { shape, word } from "./status.js";
 
 const RING = 200;
 const PAINT_MS = 250;
-const ROWS_PER_PAINT = 30; // in a storm the newest; a line says how many were left out
+const ROWS_PER_PAINT = 30; // in a storm the newest; a line counts the others
 const KINDS = {
   occupancy: ["slot.occupied", "slot.vacated"],
   promises: ["slot.hold_began"],
@@ -90,7 +89,11 @@ export class Feed {
     const time = h("time", { datetime: change.at, class: "number" }, clock(change.at, this.lot.time_zone));
     const text = h("span", { class: "what" });
     if (change.slot && before && change.status && before !== change.status) text.append(shape(before), h("span", { class: "unseen" }, word(before)), " → ", shape(change.status), ` ${word(change.status)}`);
-    else text.append(t(`type.${change.type}`), change.from_time ? ` ${clock(change.from_time, this.lot.time_zone).slice(0, 5)}–${clock(change.to_time, this.lot.time_zone).slice(0, 5)}` : "");
+    else {
+      const { i18n } = window.lotkeeper, key = `type.${change.type}`, at = (time) => clock(time, this.lot.time_zone).slice(0, 5);
+      const say = () => text.append(t(key), change.from_time ? ` ${at(change.from_time)}–${at(change.to_time)}` : "");
+      i18n.has(key) ? say() : i18n.load("gate").then(say); // words of stays come with the first
+    }
     const inner = [time, h("b", {}, change.slot ?? ""), text];
     return h("li", { "data-seq": change.seq, "data-type": change.type }, change.slot ? h("button", { type: "button", tabindex: "-1", "data-go": change.slot }, ...inner) : h("p", {}, ...inner));
   }

@@ -1,10 +1,11 @@
-// Texts: one catalogue per language, fetched once; what is seen at the first paint stands in the HTML in English.
-// Classic script, shared with the sign. Absent: plural rules; the texts are worded around them.
+// One catalogue of texts per language; what is seen at the first paint stands in the HTML in English. Classic script,
+// shared with the sign.
 (function (root) {
   "use strict";
   const lotkeeper = (root.lotkeeper = root.lotkeeper || {});
   const LANGUAGES = ["en", "de", "fr"];
-  let texts = {};
+  const texts = {};
+  const loading = {};
 
   function choose() {
     const session = lotkeeper.session;
@@ -30,24 +31,28 @@
     node.querySelectorAll("[data-t-hint]").forEach(function (e) { e.setAttribute("placeholder", t(e.getAttribute("data-t-hint"))); });
   }
 
+  // Each file once; one that did not come is asked for again.
+  function read(name) {
+    return (loading[name] = loading[name] || fetch("/assets/" + name + "." + i18n.lang + ".json").then(function (answer) {
+      if (!answer.ok) throw new Error(answer.url + ": " + answer.status);
+      return answer.json();
+    }).then(function (part) { Object.assign(texts, part); }, function (lost) { delete loading[name]; throw lost; }));
+  }
+
   const i18n = (lotkeeper.i18n = {
     lang: "en",
     languages: LANGUAGES,
     has: function (key) { return texts[key] !== undefined; },
     t: t,
     apply: apply,
-    load: function () {
+    // What the page is made of is said once: a part that comes later finds other words there.
+    load: function (second) {
+      const first = !loading.texts;
       i18n.lang = choose();
-      return fetch("/assets/texts." + i18n.lang + ".json")
-        .then(function (answer) {
-          if (!answer.ok) throw new Error("texts." + i18n.lang + ".json: " + answer.status);
-          return answer.json();
-        })
-        .then(function (catalogue) {
-          texts = catalogue;
-          document.documentElement.lang = i18n.lang;
-          apply(document);
-        });
+      return Promise.all(["texts"].concat(second || []).map(read)).then(function () {
+        document.documentElement.lang = i18n.lang;
+        if (first) apply(document);
+      });
     },
   });
 })(window);

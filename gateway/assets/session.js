@@ -4,8 +4,8 @@
 (function (root) {
   "use strict";
   const lotkeeper = (root.lotkeeper = root.lotkeeper || {});
-  // A sign and a console in the same tab hold tokens of different roles.
-  const KEY = "lotkeeper.token." + (location.pathname.indexOf("/sign/") === 0 ? "sign" : "console");
+  // Pages in the same tab hold tokens of different roles.
+  const KEY = "lotkeeper.token." + (/^\/(sign|scan|book)\b/.exec(location.pathname) || [0, "console"])[1];
   const THEMES = ["light", "dark"];
   const memory = {};
 

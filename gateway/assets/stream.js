@@ -1,4 +1,4 @@
-// Client of the websocket in docs/stream.md, for the sign and the console.
+// Client of the websocket in docs/stream.md, for the sign, the console and the booking page.
 // Invariants: entries reach the page once and in order of seq, or the lot starts again from a snapshot; an age is only
 // renewed by a message that proves *this* subscription is being served; nothing here grows with time.
 // Classic script in old syntax: the sign knows no modules. Absent: lot state (the pages keep it), fetching tokens.
@@ -201,7 +201,7 @@
       sub.synced = false;
       sub.error = null;
       const message = { op: "subscribe", id: sub.id, lot: sub.lot, view: sub.view };
-      if (sub.view === "slots" && sub.epoch !== null) message.after = { epoch: sub.epoch, seq: sub.seq };
+      if (sub.view !== "counts" && sub.epoch !== null) message.after = { epoch: sub.epoch, seq: sub.seq };
       this.queue(message);
     }
 
@@ -231,6 +231,7 @@
       else if (message.op === "subscribed" || message.op === "error") this.answered(message);
       else if (message.op === "snapshot" || message.op === "counts") this.whole(message);
       else if (message.op === "changes") this.changes(message);
+      else if (message.op === "reservations") (message.whole ? this.whole : this.own).call(this, message);
       else this.options.onMessage(message, null);
     }
 
@@ -249,19 +250,29 @@
       if (sub && message.op === "subscribed") {
         sub.code = message.lot;
         if (message.recovered && sub.epoch === message.epoch) { sub.synced = true; sub.proved = this.now(); this.attempt = 0; }
-        else if (sub.view === "slots") sub.epoch = null;
+        else if (sub.view !== "counts") sub.epoch = null;
       }
       this.options.onMessage(message, sub);
     }
 
     whole(message) {
-      const sub = this.find(message.lot, message.op === "counts" ? "counts" : "slots");
+      const sub = this.find(message.lot, message.op === "snapshot" ? "slots" : message.op);
       if (!sub) return;
       sub.epoch = message.epoch;
       sub.seq = message.seq;
       sub.synced = true;
       sub.proved = this.now();
       this.attempt = 0;
+      this.options.onMessage(message, sub);
+    }
+
+    // What changed of one's own, as it is now; between two of them nothing did.
+    own(message) {
+      const sub = this.find(message.lot, "reservations");
+      if (!sub || !sub.synced) return;
+      if (message.epoch !== sub.epoch) return this.resync(sub);
+      sub.seq = message.seq;
+      sub.proved = this.now();
       this.options.onMessage(message, sub);
     }
 

@@ -8,10 +8,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lotkeeper_actors::Engine;
+use parking_lot::Mutex;
 
+use crate::anpr::Deduper;
 use crate::auth::Auth;
 use crate::config::Config;
+use crate::credential::QrKeys;
 use crate::metrics::Metrics;
+use crate::provider::Till;
 use crate::rate::RateLimits;
 use crate::shutdown::Shutdown;
 
@@ -25,6 +29,12 @@ pub struct Parts {
     pub engine: Engine,
     /// Checks and mints tokens.
     pub auth: Auth,
+    /// Signs and checks QR codes.
+    pub qr: QrKeys,
+    /// What plate cameras saw last, so that one car is one visit.
+    pub deduper: Mutex<Deduper>,
+    /// Payment providers, and what they were asked.
+    pub till: Till,
     /// As it was read at start.
     pub config: Arc<Config>,
     /// The gateway's own figures; `metrics.registry()` has everybody's.
@@ -51,12 +61,32 @@ pub struct Build {
 impl App {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(engine: Engine, auth: Auth, config: Arc<Config>, metrics: Metrics) -> Self {
+    pub fn new(
+        engine: Engine,
+        (auth, qr): (Auth, QrKeys),
+        config: Arc<Config>,
+        metrics: Metrics,
+    ) -> Self {
         let rate = RateLimits::new(config.rate);
+        let till = Till::new(&config.payments);
+        let cameras = config.cameras;
+        let deduper = Mutex::new(Deduper::new(cameras.visit, cameras.remembered_max));
         let build =
             Build { version: env!("CARGO_PKG_VERSION"), assets: crate::assets::build_hash() };
         let (started_at, shutdown) = (Instant::now(), Shutdown::new());
-        Self(Arc::new(Parts { engine, auth, config, metrics, rate, started_at, build, shutdown }))
+        Self(Arc::new(Parts {
+            engine,
+            auth,
+            qr,
+            deduper,
+            till,
+            config,
+            metrics,
+            rate,
+            started_at,
+            build,
+            shutdown,
+        }))
     }
 }
 

@@ -43,12 +43,15 @@ macro_rules! assets {
 }
 
 static ASSETS: &[Asset] = assets! {
-    HTML: "console.html" "docs.html" "sign.html";
-    CSS: "console.css" "docs.css" "sign.css" "slots.css" "tokens.css";
-    SCRIPT: "api.js" "console.js" "docs.js" "dom.js" "drawer.js" "feed.js" "history.js" "i18n.js"
-        "lots.js" "lotview.js" "map.js" "meter.js" "session.js" "sign.js" "status.js" "stream.js"
-        "table.js" "tip.js";
-    JSON: "texts.de.json" "texts.en.json" "texts.fr.json";
+    HTML: "book.html" "console.html" "docs.html" "scan.html" "sign.html";
+    CSS: "book.css" "console.css" "desk.css" "docs.css" "frame.css" "scan.css" "sign.css" "slots.css" "tokens.css";
+    SCRIPT: "amounts.js" "api.js" "book.js" "booking.js" "camera.js" "console.js" "credential.js"
+        "desk.js" "docs.js" "dom.js" "drawer.js" "feed.js" "finder.js" "frame.js" "gates.js" "history.js" "i18n.js"
+        "lots.js" "lotview.js" "map.js" "meter.js" "mine.js" "money.js" "offer.js" "patience.js" "picture.js"
+        "quotes.js" "report.js" "scan.js" "session.js" "sheet.js" "sign.js" "sound.js" "status.js"
+        "stays.js" "stream.js" "table.js" "tabs.js" "times.js" "tip.js" "violations.js";
+    JSON: "desk.de.json" "desk.en.json" "desk.fr.json" "gate.de.json" "gate.en.json" "gate.fr.json" "stay.de.json" "stay.en.json" "stay.fr.json" "texts.de.json" "texts.en.json"
+        "texts.fr.json";
     SVG: "icon.svg";
 };
 
@@ -82,6 +85,8 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/", get(async || axum::response::Redirect::to("/console")))
         .route("/console", get(async |headers: HeaderMap| page("console.html", &headers)))
+        .route("/book", get(async |headers: HeaderMap| page("book.html", &headers)))
+        .route("/scan", get(async |headers: HeaderMap| page("scan.html", &headers)))
         .route("/docs", get(async |headers: HeaderMap| page("docs.html", &headers)))
         // The page reads tenant and lot from its own address; the shell is the same for all.
         .route("/sign/{tenant}/{lot}", get(async |headers: HeaderMap| page("sign.html", &headers)))

@@ -6,6 +6,7 @@
 //! Deliberately absent: business rules; the engine said no before anything comes here.
 
 mod codes;
+mod offered;
 mod rejection;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 pub use codes::CODES;
-pub use rejection::{command, rejection};
+pub use rejection::{check_offered, command, priced, rejection};
 
 /// Wait proposed with a refusal for load: about one commit under pressure.
 const OVERLOADED_RETRY_MS: u64 = 250;

@@ -14,8 +14,8 @@ use crate::config::{Log, LogFormat};
 pub const VARIABLE: &str = "LOTKEEPER_LOG";
 
 /// ractor makes a span per actor and enters it at every message: about 40 MB of 100,000 slots, for lines
-/// that nobody reads. Who names ractor gets them.
-const QUIET: &str = "ractor=warn";
+/// that nobody reads. The history's tree tells of every table it writes. Who names them gets them.
+const QUIET: &str = "ractor=warn,lsm_tree=warn";
 
 /// A level (`info`) or a list of targets (`info,lotkeeper_actors=debug`).
 ///

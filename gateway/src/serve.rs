@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lotkeeper_actors::{Clock, Engine, Options, StartError};
-use lotkeeper_storage::{Journal, JournalError, Recovery, SledJournal};
+use lotkeeper_storage::{Journal, JournalError, Recovery, SledJournal, history};
 use prometheus::Registry;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::auth::key::{self, KeyError};
 use crate::auth::{Auth, AuthError};
 use crate::config::Config;
+use crate::credential::{self, QrKeys, QrKeysError};
 use crate::farewell::Farewell;
 use crate::metrics::Metrics;
 use crate::server;
@@ -41,6 +42,9 @@ pub enum ServeError {
     /// A key that cannot be used.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// A key of QR codes that cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] QrKeysError),
     /// The journal.
     #[error("cannot open the data directory {data}: {cause}")]
     Journal {
@@ -77,7 +81,7 @@ impl ServeError {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Key(_) | Self::Auth(_) => true,
+            Self::Key(_) | Self::Auth(_) | Self::Credentials(_) => true,
             Self::Journal { .. } | Self::Start(_) | Self::Listen { .. } | Self::System { .. } => {
                 false
             }
@@ -100,6 +104,7 @@ pub struct Running {
 /// What failed, with the remedy.
 pub async fn start(config: Config) -> Result<Running, ServeError> {
     let auth = Auth::new(&key::for_server(&config)?)?;
+    let qr = QrKeys::new(&credential::for_server(&config)?)?;
     let registry = Registry::new();
     let twice =
         |error: prometheus::Error| ServeError::System { what: "metrics", cause: error.to_string() };
@@ -123,11 +128,24 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let cannot = |cause| ServeError::Listen { listen, cause };
     let listener = listener(listen).map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
-    let app = App::new(engine, auth, Arc::new(config), metrics);
+    let app = App::new(engine, (auth, qr), Arc::new(config), metrics);
     farewell.is_for(app.shutdown.clone());
+    settle(&app);
     let server = tokio::spawn(server::run(listener, app.clone()));
     tracing::info!(%address, version = app.build.version, build = app.build.assets, "serving");
     Ok(Running { app, address, server })
+}
+
+/// Looks after what providers were asked, where there are any.
+fn settle(app: &App) {
+    let (names, every) = (app.till.names(), app.config.payments.settle_every);
+    if names.is_empty() {
+        return;
+    }
+    if names.contains(&"rehearsal") {
+        tracing::warn!("payments.providers has \"rehearsal\": it promises money that nobody has");
+    }
+    tokio::spawn(crate::provider::settle(app.clone(), every));
 }
 
 fn listener(listen: SocketAddr) -> std::io::Result<TcpListener> {
@@ -236,6 +254,7 @@ fn storage_options(config: &Config) -> lotkeeper_storage::Options {
         rotate_bytes: storage.rotate_bytes,
         archive_retention_seconds: storage.archive_retention_seconds,
         data_dir: storage.data.clone(),
+        identity: crate::plate::identity,
         ..lotkeeper_storage::Options::default()
     }
 }
@@ -253,6 +272,10 @@ fn engine_options(config: &Config) -> lotkeeper_actors::Options {
         claims_per_lot: engine.claims_per_lot,
         claim_seconds: engine.claim_seconds,
         free_space_floor_bytes: storage.free_space_floor_bytes,
+        history: Some(history::Options {
+            cache_bytes: storage.history_cache_bytes,
+            ..history::Options::beside(&storage.data)
+        }),
         ..lotkeeper_actors::Options::default()
     }
 }
@@ -273,7 +296,13 @@ mod tests {
         let config = Config::default();
         let storage = lotkeeper_storage::Options::default();
         let data_dir = config.storage.data.clone();
-        assert_eq!(storage_options(&config), lotkeeper_storage::Options { data_dir, ..storage });
+        // Functions are not compared: what vehicles are found by is not a default of the journal's.
+        let told = |options: lotkeeper_storage::Options| {
+            let identity = lotkeeper_storage::as_it_is;
+            format!("{:?}", lotkeeper_storage::Options { identity, ..options })
+        };
+        let wanted = lotkeeper_storage::Options { data_dir, ..storage };
+        assert_eq!(told(storage_options(&config)), told(wanted));
         let (set, engine) = (engine_options(&config), lotkeeper_actors::Options::default());
         assert_eq!(set.permits_records, engine.permits_records);
         assert_eq!(set.contended_records, engine.contended_records);
@@ -285,5 +314,7 @@ mod tests {
         assert_eq!(set.claims_per_lot, engine.claims_per_lot);
         assert_eq!(set.claim_seconds, engine.claim_seconds);
         assert_eq!(set.free_space_floor_bytes, engine.free_space_floor_bytes);
+        let beside = history::Options::beside(&config.storage.data);
+        assert_eq!(format!("{:?}", set.history), format!("{:?}", Some(beside)));
     }
 }

@@ -182,3 +182,45 @@ async fn what_cannot_be_done_is_refused_with_the_remedy() {
         "a backup never overwrites"
     );
 }
+
+/// Answers one request as it is told and hangs up.
+fn answering(answer: &'static str) -> (String, std::thread::JoinHandle<()>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let (mut request, mut piece) = (Vec::new(), [0; 1_024]);
+        while !request.ends_with(b"\r\n\r\n") {
+            let read = socket.read(&mut piece).unwrap();
+            assert!(read > 0, "the request has an end");
+            request.extend_from_slice(&piece[..read]);
+        }
+        socket.write_all(answer.as_bytes()).unwrap();
+    });
+    (url, serving)
+}
+
+/// A server that cannot read its disk is there: what it said is told, not that its address may be wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_said_that_cannot_go_on_is_told() {
+    const REFUSED: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 81\r\n\r\n\
+        {\"status\":500,\"code\":\"internal\",\"detail\":\"the journal cannot be read; tell them\"}";
+    const CUT: &str =
+        "HTTP/1.1 200 OK\r\nx-request-id: r-17\r\ncontent-length: 9000\r\n\r\nLKB1\u{1}\0\0\0\0\0";
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("backup");
+    for (answer, says) in [
+        (REFUSED, ["500 internal", "the journal cannot be read; tell them"]),
+        (CUT, ["answered with 200 and cut off after 10 bytes", "request id r-17"]),
+    ] {
+        let (url, serving) = answering(answer);
+        let (code, _, errors) =
+            run(&mut lotkeeper(&["backup", file.to_str().unwrap(), "--url", &url])).await;
+        serving.join().unwrap();
+        assert_eq!(code, Some(1), "{errors}");
+        assert!(says.iter().all(|says| errors.contains(says)), "{errors}");
+        assert!(!errors.contains("is a server running"), "{errors}");
+        assert!(!file.exists(), "half a backup is none");
+    }
+}

@@ -132,6 +132,36 @@ fn wrong_values_name_key_value_and_remedy() {
         ("[rules]\nhold_seconds = 86401", "rules.hold_seconds = 86401 is not between 1 and 86400"),
         ("[storage]\ndata = \" \"", "names no directory"),
         ("[storage]\nrotate_bytes = 1", "storage.rotate_bytes = 1 is less than 16777216"),
+        (
+            "[credentials]\nkey = \"short\"",
+            "credentials.key = (5 characters) is too short; use at least 32",
+        ),
+        (
+            "[credentials]\nqr_after_end_seconds = -1",
+            "credentials.qr_after_end_seconds = -1 is not between 0 and",
+        ),
+        (
+            "[cameras]\nconfidence_percent_min = 101",
+            "cameras.confidence_percent_min = 101 is not between 0 and 100",
+        ),
+        ("[cameras]\nvisit_seconds = 3601", "cameras.visit_seconds = 3601 is not between 0 and"),
+        ("[cameras]\nremembered_max = 0", "cameras.remembered_max = 0 is not between 1 and"),
+        (
+            "[payments]\nproviders = [\"invoice\", \"bank\"]",
+            "payments.providers = bank is not one of invoice, rehearsal",
+        ),
+        (
+            "[payments]\ninvoice_amount_max = 0",
+            "payments.invoice_amount_max = 0 is not between 1 and",
+        ),
+        (
+            "[payments]\nprovider_timeout_seconds = 0",
+            "payments.provider_timeout_seconds = 0 is not",
+        ),
+        (
+            "[payments]\nsettle_every_seconds = 0",
+            "payments.settle_every_seconds = 0 is not between",
+        ),
         ("[log]\nformat = \"xml\"", "log.format = xml is not \"text\" or \"json\""),
         ("[log]\nlevel = \"loud=very\"", "log.level = loud=very is not a level"),
         ("[auth]\nkeys = [1]", "configuration is not TOML"),
@@ -163,12 +193,19 @@ fn secrets_are_in_no_text() {
     let config = read(None, &[("LOTKEEPER_AUTH_KEY", &secret)]).unwrap();
     assert_eq!(config.auth.key.as_deref(), Some(secret.as_str()));
     assert!(!format!("{config:?}").contains("s3cret"));
+    let config = read(None, &[("LOTKEEPER_CREDENTIALS_KEYS", &secret)]).unwrap();
+    assert_eq!(config.credentials.keys, [secret]);
+    assert!(!format!("{config:?}").contains("s3cret"));
     for text in [
         refused(None, &[("LOTKEEPER_AUTH_KEY", "s3cret")]),
         refused(None, &[("LOTKEEPER_AUTH_TOKEN_TTL_SECONDS", "s3cret")]),
         refused(Some("[auth]\ntoken_ttl_seconds = \"s3cret\""), &[]),
         refused(Some("[auth]\nkey = \"s3cret"), &[]),
         refused(Some("[auth]\nkey = s3cret\n"), &[]),
+        refused(None, &[("LOTKEEPER_CREDENTIALS_KEY", "s3cret")]),
+        refused(None, &[("LOTKEEPER_CREDENTIALS_QR_AFTER_END_SECONDS", "s3cret")]),
+        refused(Some("[credentials]\nkeys = [\"s3cret\"]"), &[]),
+        refused(Some("[credentials]\nkey = 5"), &[("LOTKEEPER_CREDENTIALS_KEY", "s3cret")]),
     ] {
         assert!(!text.contains("s3cret"), "{text}");
     }

@@ -162,6 +162,8 @@ async fn check_addresses(demo: &Demo) {
         ("Console ", "console#token="),
         ("Sign ", "sign/default/MARKET#token="),
         ("Counted ", "sign/default/NORTHGATE#token="),
+        ("Book ", "book#token="),
+        ("Scan ", "scan#token="),
         ("Docs ", "docs"),
     ] {
         let url = demo.line(label);

@@ -76,6 +76,40 @@ async fn the_log_tells_what_happened_in_order() {
     server.stop().await;
 }
 
+/// A camera writes a plate in one word, people do not; a country has several codes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vehicle_has_one_pseudonym_however_it_is_spelled() {
+    let server = with_lot(1).await;
+    let ann = token_of(Role::Driver, "ann");
+    let mut shown = Vec::new();
+    for (hour, plate, country) in [
+        (1, "B-XY 123", "D"),
+        (2, "bxy123", "DE"),
+        (3, "B XY\u{2013}123", "deu"),
+        (4, "B-XY 124", "D"),
+        (5, "B-XY 123", "A"),
+    ] {
+        let (from, to) = (minutes(hour * 60), minutes(hour * 60 + 30));
+        let vehicle = json!({"plate": plate, "country": country});
+        let body = json!({"lot": "L1", "slot": "A-1", "from": from, "to": to, "vehicle": vehicle});
+        let path = "/api/v1/reservations";
+        let made = server.send(Method::POST, path, Some(&ann), Some(&body)).await.expect(201);
+        let path = format!("{path}/{}", made["id"].as_str().unwrap());
+        let again = server.send(Method::GET, &path, Some(&ann), None).await.expect(200);
+        shown.push(again["vehicle"].clone());
+    }
+    let page = events(&server, "lot=L1").await;
+    let items = page["items"].as_array().unwrap().iter();
+    let vehicles: Vec<&Value> =
+        items.map(|item| &item["data"]["vehicle"]).filter(|vehicle| vehicle.is_string()).collect();
+    let [first, second, third, another, abroad] = vehicles[..] else { panic!("{page}") };
+    assert_eq!((first, first), (second, third));
+    assert!(another != first && abroad != first && abroad != another);
+    let written = json!({"plate": "B-XY 123", "country": "D"});
+    assert_eq!(shown[..3], vec![written; 3], "as it was written first");
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn filters_find_the_events_they_name() {
     let server = busy_lot().await;

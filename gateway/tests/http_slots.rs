@@ -106,20 +106,26 @@ async fn a_closed_slot_is_out_of_service_until_it_is_opened() {
 async fn attributes_change_and_move_between_groups() {
     let server = lot().await;
     let path = "/api/v1/lots/L1/slots/B-2";
-    let body = json!({"zone": "z2", "size": "large", "features": ["ev", "covered"]});
+    let body = json!({
+        "zone": "z2", "size": "large", "features": ["ev", "covered"], "vehicle_types": ["taxi"], "walk_metres": 70,
+    });
     let slot = server.patch(Role::Operator, path, &body).await.expect(200);
-    for member in ["zone", "size", "features"] {
+    for member in ["zone", "size", "features", "vehicle_types", "walk_metres"] {
         assert_eq!(slot[member], body[member], "{member}");
     }
     let counts = server.get(Role::Display, "/api/v1/lots/L1/availability").await.expect(200);
     assert_eq!(counts["by_zone"]["z2"]["capacity"], 2);
     assert_eq!(counts["by_type"]["covered"]["unknown"], 1);
-    let slot = server.patch(Role::Operator, path, &json!({"zone": null})).await.expect(200);
-    assert!(slot.get("zone").is_none());
+    let body = json!({"zone": null, "vehicle_types": [], "walk_metres": null});
+    let slot = server.patch(Role::Operator, path, &body).await.expect(200);
+    for member in ["zone", "vehicle_types", "walk_metres"] {
+        assert!(slot.get(member).is_none(), "{member}");
+    }
     for (body, pointer) in [
         (json!({"zone": "z9"}), "/zone"),
         (json!({"features": ["e v"]}), "/features/0"),
         (json!({"features": ["large"]}), "/features/0"),
+        (json!({"vehicle_types": ["a", "b c"]}), "/vehicle_types/1"),
         (json!({"service": {"state": "in_service", "reason": "why"}}), "/service"),
     ] {
         let refused = server.patch(Role::Operator, path, &body).await;

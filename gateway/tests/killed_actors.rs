@@ -238,7 +238,7 @@ async fn round(server: &Arc<Server>, nth: u64, rng: &mut StdRng) -> Told {
     let mut grounds = Vec::new();
     for lot in 0..LOTS {
         let ground = Ground::new(format!("H{nth}-{lot}"), SLOTS, clock.now_us(), rng.random());
-        let creation: Value = serde_json::from_str(&ground.creation().body.unwrap()).unwrap();
+        let creation: Value = serde_json::from_str(&ground.creation(None).body.unwrap()).unwrap();
         server.post(Role::Operator, "/api/v1/lots", &creation).await.expect(201);
         grounds.push(ground);
     }

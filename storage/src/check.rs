@@ -14,6 +14,7 @@ pub use report::CheckReport;
 use crate::error::JournalError;
 use crate::files;
 use crate::format::{Group, Holdings, Tip};
+use crate::history;
 use crate::paging::Groups;
 use crate::sled_journal::{
     Archives, Inventory, Layout, LiveDir, Meta, Options, census_of, holdings, refuse_lost_log,
@@ -103,7 +104,30 @@ fn check_log(
     let tip = layout.tip()?;
     check_beginning(holdings(tip, Some(meta)), report);
     replay.finish(report)?;
+    check_history(layout, on_a_copy, report)?;
     check_people(&inventory, tip, report)
+}
+
+/// The history is made from the log: what is wrong with it is no loss.
+fn check_history(
+    layout: &Layout,
+    on_a_copy: bool,
+    report: &mut CheckReport,
+) -> Result<(), JournalError> {
+    let dir = layout.dir().join(history::DIRECTORY);
+    // What this process has just made has none yet.
+    let Some(newest) = history::newest(&dir)?.filter(|_| on_a_copy) else { return Ok(()) };
+    let copy = PrivateCopy::of(&newest)?;
+    let remedy = format!("remove {}, and the next start makes it anew from the log", dir.display());
+    match history::survey(&copy.dir, Options::default().open_seconds_max) {
+        Ok(survey) if survey.is_whole() => report.note(format!("the history has {survey}")),
+        Ok(survey) => report.note(format!("the history is damaged: it has {survey}; {remedy}")),
+        Err(JournalError::Damaged { detail, .. }) => {
+            report.note(format!("the history is damaged: {detail}; {remedy}"));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// Whether the oldest record is the one that it should be.

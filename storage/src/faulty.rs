@@ -133,6 +133,10 @@ impl Journal for FaultyJournal {
         self.inner.save_snapshot(snapshot)
     }
 
+    fn keep_after(&mut self, seq: u64) {
+        self.inner.keep_after(seq);
+    }
+
     fn maintain(&mut self) -> Result<Maintenance, JournalError> {
         self.inner.maintain()
     }

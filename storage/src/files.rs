@@ -50,8 +50,12 @@ pub(crate) fn sync_dir(path: &Path) -> Result<(), JournalError> {
 }
 
 /// Makes a directory and what is missing above it. Their names are on the disk when this returns: else a
-/// power cut would take the directory with all that was synced inside it.
-pub(crate) fn make_dir_durably(path: &Path) -> Result<(), JournalError> {
+/// power cut would take the directory with all that was synced inside it. Whoever else puts something into a
+/// data directory before there is one makes it by this: the journal does not make anew what is there.
+///
+/// # Errors
+/// The disk.
+pub fn make_dir_durably(path: &Path) -> Result<(), JournalError> {
     if path.is_dir() {
         return Ok(());
     }

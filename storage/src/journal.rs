@@ -28,6 +28,11 @@ pub trait Journal: Send {
     /// As for `commit`.
     fn save_snapshot(&mut self, snapshot: &LotSnapshot) -> Result<(), JournalError>;
 
+    /// Keeps records after this one from being pruned: somebody has yet to read them.
+    fn keep_after(&mut self, seq: u64) {
+        let _ = seq;
+    }
+
     /// Does what is due between commits: tip file, rotation, pruning, free space. Short unless it rotates.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod files;
 pub mod format;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod history;
 mod index;
 mod journal;
 mod memory;
@@ -27,6 +28,7 @@ mod vault;
 pub use check::{CheckReport, check};
 pub use error::JournalError;
 pub use faulty::{Fault, FaultPlan, FaultyJournal};
+pub use files::make_dir_durably;
 pub use journal::{
     CommitStats, EpochStory, Journal, Maintenance, Page, Reader, Recovery, RecoveryReport,
 };
@@ -34,4 +36,4 @@ pub use memory::{MemoryJournal, MemoryStore};
 pub use record::{By, Claim, ClaimKey, Event, Record, Role};
 pub use sled_journal::{Options, SledJournal, silence_guarded_panics};
 pub use snapshot::{ClaimOutcome, LotSnapshot, RememberedClaim};
-pub use vault::{PersonKind, Vault};
+pub use vault::{Identity, PersonKind, Vault, as_it_is};

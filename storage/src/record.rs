@@ -1,6 +1,7 @@
 //! One record: a fact with its place in the one sequence.
 
 use lotkeeper_engine::ids::{LotKey, Pseudonym, SlotIndex};
+use lotkeeper_engine::lot::{payment, session, shift};
 use lotkeeper_engine::time::Timestamp;
 use lotkeeper_engine::{lot, slot};
 
@@ -74,10 +75,22 @@ pub struct Record {
 impl Record {
     /// Whom it names.
     pub(crate) fn people(&self) -> impl Iterator<Item = Pseudonym> {
-        let (holder, vehicle) = match &self.event {
-            Event::Lot(lot::Event::Reserved(reserved)) => (Some(reserved.holder), reserved.vehicle),
-            Event::Lot(_) | Event::Slot(..) => (None, None),
+        let named = match &self.event {
+            Event::Lot(lot::Event::Reserved(reserved)) => [Some(reserved.holder), reserved.vehicle],
+            Event::Lot(lot::Event::Session(event)) => match event {
+                session::Event::Entered(entered) => [entered.holder, entered.vehicle],
+                session::Event::Identified { vehicle, .. } => [None, Some(*vehicle)],
+                session::Event::Denied(denied) => [None, denied.vehicle],
+                _ => [None, None],
+            },
+            Event::Lot(lot::Event::Payment(
+                payment::Event::Recorded(recorded) | payment::Event::Requested(recorded),
+            )) => [recorded.cashier, None],
+            Event::Lot(lot::Event::Shift(shift::Event::Opened(opened))) => {
+                [Some(opened.cashier), None]
+            }
+            Event::Lot(_) | Event::Slot(..) => [None, None],
         };
-        self.by.map(|by| by.subject).into_iter().chain(holder).chain(vehicle)
+        self.by.map(|by| by.subject).into_iter().chain(named.into_iter().flatten())
     }
 }

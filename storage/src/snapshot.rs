@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use lotkeeper_engine::ids::{LotKey, SlotIndex};
-use lotkeeper_engine::lot::{CountOutcome, CountState, LotParts, Reservation};
+use lotkeeper_engine::ids::{LotKey, SeriesId, SlotIndex};
+use lotkeeper_engine::lot::session::Scanned;
+use lotkeeper_engine::lot::{
+    CountOutcome, CountState, LotParts, Pass, Payment, Reservation, Session, Shift, Violation,
+    Waiter,
+};
 use lotkeeper_engine::slot::Slot;
 use lotkeeper_engine::time::Timestamp;
 
@@ -28,6 +32,24 @@ pub enum ClaimOutcome {
     Reservation(Arc<Reservation>),
     /// The count as it was then.
     Count(CountOutcome, CountState),
+    /// What the gate answered, and the stay as it was then.
+    Scanned(Scanned, Option<Arc<Session>>),
+    /// The stay as it was then.
+    Session(Arc<Session>),
+    /// The payment as it was then.
+    Payment(Arc<Payment>),
+    /// The recurring request: its reservations are looked up.
+    Series(SeriesId),
+    /// The tariffs were changed.
+    Tariffs,
+    /// The pass as it was then.
+    Pass(Arc<Pass>),
+    /// The place on the waiting list as it was then.
+    Waiting(Arc<Waiter>),
+    /// The shift as it was then.
+    Shift(Arc<Shift>),
+    /// The violation as it was then.
+    Violation(Arc<Violation>),
 }
 
 /// A remembered claim.

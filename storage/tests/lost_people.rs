@@ -56,6 +56,8 @@ fn settled(dir: &Path) -> Vec<Pseudonym> {
         expires_at: None,
         holder: *people.last().unwrap(),
         vehicle: None,
+        price: None,
+        series: None,
     };
     let event = Event::Lot(lot::Event::Reserved(Box::new(reserved)));
     journal.commit(&[author.record(A, event)]).unwrap();

@@ -10,7 +10,7 @@ use lotkeeper_actors::{
 use lotkeeper_engine::ids::{LotId, Pseudonym, ReservationId, SlotId, SlotIndex};
 use lotkeeper_engine::lot::{Caller, Choice, Command, Reserve};
 use lotkeeper_engine::slot::{Reading, Source};
-use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Rules, Size, SlotSpec, Spec};
+use lotkeeper_engine::spec::{FeatureSet, Kind, Rules, Size, SlotSpec, Spec};
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
 use lotkeeper_storage::{Journal, MemoryJournal, MemoryStore, Recovery};
 use uuid::Uuid;
@@ -51,6 +51,9 @@ pub fn rules() -> Rules {
         no_show: Seconds(900),
         silence: Seconds(3_600),
         skew: Seconds(60),
+        remind_before_start: Seconds(0),
+        remind_before_end: Seconds(0),
+        ..Rules::default()
     }
 }
 
@@ -61,6 +64,7 @@ pub fn spec(code: &str, slots: u128) -> Spec {
         zone: None,
         size: Size::Standard,
         features: FeatureSet::default(),
+        ..SlotSpec::default()
     };
     let digest = code.bytes().fold(7_u128, |hash, byte| hash * 31 + u128::from(byte));
     Spec {
@@ -70,17 +74,12 @@ pub fn spec(code: &str, slots: u128) -> Spec {
         name: code.into(),
         kind: Kind::Bayed,
         capacity: u32::try_from(slots).unwrap(),
-        place: Place {
-            time_zone: "UTC".into(),
-            currency: "EUR".into(),
-            city: None,
-            position: None,
-        },
         zones: Vec::new(),
         features: Vec::new(),
         slots: (0..slots).map(slot).collect(),
         rules: rules(),
         created_at: START,
+        ..Spec::default()
     }
 }
 
@@ -112,6 +111,9 @@ pub fn reserve(id: u128, choice: Choice, window: Window, hold: Option<u32>) -> C
         hold: hold.map(Seconds),
         holder: Pseudonym(Uuid::from_u128(1)),
         vehicle: None,
+        vehicle_type: None,
+        discounts: Box::default(),
+        series: None,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use loom::thread;
-use lotkeeper_engine::ids::{LotKey, ReservationId};
+use lotkeeper_engine::ids::LotKey;
 use lotkeeper_storage::{Claim, ClaimKey, ClaimOutcome};
 use uuid::Uuid;
 
@@ -15,8 +15,8 @@ use crate::sync::{AtomicU64, Ordering};
 const CLAIM: Claim = Claim { key: ClaimKey(7), fingerprint: 1 };
 const LOT: LotKey = LotKey(3);
 
-fn id() -> ReservationId {
-    ReservationId(Uuid::from_u128(9))
+fn id() -> Uuid {
+    Uuid::from_u128(9)
 }
 
 /// One request: claims, has its effect, is remembered and keeps its claims, or gives up. What it saw.
@@ -34,11 +34,11 @@ fn remembered(lot_seq: u64) -> Arc<Remembered> {
 }
 
 fn request(claims: &Arc<Claims>, effects: &AtomicU64, granted: bool) -> Saw {
-    match claims.begin(Some(CLAIM), Some((id(), LOT))) {
+    match claims.begin(Some(CLAIM), (&[id()], LOT)) {
         Ok(Begun::New(ticket)) if granted => {
             let number = effects.fetch_add(1, Ordering::AcqRel) + 1;
             claims.remember(CLAIM, remembered(number));
-            ticket.keep();
+            ticket.keep(|_| true, |_| true);
             Saw::Did
         }
         Ok(Begun::New(refused)) => {
@@ -106,16 +106,18 @@ fn a_key_stays_by_what_is_remembered() {
     explore(1, || {
         for (is_kept, is_remembered) in [(true, true), (false, true), (true, false)] {
             let claims = Arc::new(Claims::default());
-            let Ok(Begun::New(ticket)) = claims.begin(Some(CLAIM), None) else { panic!("new") };
+            let Ok(Begun::New(ticket)) = claims.begin(Some(CLAIM), (&[], LOT)) else {
+                panic!("new")
+            };
             if is_remembered {
                 claims.remember(CLAIM, remembered(1));
             }
             if is_kept {
-                ticket.keep();
+                ticket.keep(|_| true, |_| true);
             } else {
                 drop(ticket);
             }
-            let again = claims.begin(Some(CLAIM), None);
+            let again = claims.begin(Some(CLAIM), (&[], LOT));
             match is_remembered {
                 true => assert!(matches!(again, Ok(Begun::Repeated(_)))),
                 false => assert!(matches!(again, Ok(Begun::New(_)))),
@@ -131,7 +133,7 @@ fn an_id_is_given_once() {
         let claims = Arc::new(Claims::default());
         let claim = |number: u128| Claim { key: ClaimKey(number), fingerprint: 1 };
         let try_it = move |claims: &Arc<Claims>, number| match claims
-            .begin(Some(claim(number)), Some((id(), LOT)))
+            .begin(Some(claim(number)), (&[id()], LOT))
         {
             Ok(Begun::New(ticket)) => Some(ticket),
             Ok(Begun::Repeated(_)) => panic!("nothing was remembered"),
@@ -155,7 +157,9 @@ fn a_name_is_claimed_once() {
     explore(3, || {
         let claims = Arc::new(Claims::default());
         let named = |claims: &Arc<Claims>| {
-            let Ok(Begun::New(mut ticket)) = claims.begin(None, None) else { panic!("no claim") };
+            let Ok(Begun::New(mut ticket)) = claims.begin(None, (&[], LOT)) else {
+                panic!("no claim")
+            };
             ticket.claim_name("city", "L1").is_ok().then_some(ticket)
         };
         let other = {

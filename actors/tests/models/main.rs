@@ -29,13 +29,17 @@ mod tick_flag;
 mod answers;
 mod keys;
 #[allow(dead_code, reason = "a model uses a part")]
+#[path = "../../src/kind.rs"]
+mod kind;
+#[allow(dead_code, reason = "a model uses a part")]
 mod sync;
 mod ticks;
 mod wakes;
 mod watching;
 
+use kind::ChangeKind;
 use lotkeeper_engine::time::Timestamp;
-use ring::{Change, ChangeKind};
+use ring::Change;
 
 /// What the files under test know of the door: something that is held.
 mod door {

@@ -1,28 +1,38 @@
 //! Applies what happened to a lot. Total: no clock, no log, nothing refused.
 //!
-//! The ledger changes first and tells with an [`Effect`] what changed; the index follows that. An event
+//! The register changes first and tells with an [`Effect`] what changed; the index follows that. An event
 //! about a reservation or slot that the lot does not know, about a reservation that ended, or one that makes
 //! a reservation twice, is ignored here: it cannot come from `decide`. What else a damaged log may hold (two
 //! promises that overlap) is taken as it is and found by the invariants.
 
 use std::sync::Arc;
 
+use super::pricing::Price;
+use super::register::zone_of;
+use super::stays::Moved;
+use super::violation::Step;
 use super::{
-    Event, Ledger, Lot, LotValues, Reservation, Reserved, Service, SlotValues, Span, State, Tally,
+    Event, Lot, LotValues, Owner, Register, Reservation, Reserved, Service, SlotValues, Span,
+    State, Tally, decide, passes, session, waiting,
 };
 use crate::ids::{ReservationId, SlotIndex};
 use crate::limits::ENDED_RESERVATIONS_KEPT_PER_LOT;
 use crate::time::{Timestamp, Window};
 
-/// What an event changed in the ledger, for whatever follows from it.
+/// What an event changed in the register, for whatever follows from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing that anything else follows from.
     Nothing,
     /// Everything.
     Created,
-    /// The rules, on which deadlines rest.
-    Rules,
+    /// The lot's own values.
+    Values {
+        /// The rules, on which deadlines rest.
+        rules: bool,
+        /// The allocation, on which the order of openings rests.
+        allocation: bool,
+    },
     /// A slot's attributes.
     Attributes,
     /// Whether a slot can be used.
@@ -32,22 +42,38 @@ pub enum Effect {
         /// What it was.
         before: Service,
     },
+    /// A stay came to be or moved a step.
+    Stay(Moved),
+    /// A pass came to be or moved a step.
+    Pass(passes::Step),
+    /// A place on the waiting list came to be or moved a step.
+    Waiting(waiting::Step),
+    /// A violation came to be or moved a step.
+    Violation(Step),
     /// A reservation came to be or moved a step.
     Reservation {
         /// What it was; nothing when it is new.
         before: Option<Arc<Reservation>>,
         /// What it is.
         after: Arc<Reservation>,
+        /// The stay inside that came of it, where its window moved along.
+        stay: Option<Moved>,
     },
 }
 
 /// Applies one event. `at` is the record's time: when the engine decided.
 pub fn apply(lot: &mut Lot, event: &Event, at: Timestamp) {
-    let effect = lot.ledger.apply(event, at);
-    lot.index.follow(&lot.ledger, &effect);
+    apply_and_tell(lot, event, at);
 }
 
-impl Ledger {
+/// Applies one event and tells what it changed.
+pub(super) fn apply_and_tell(lot: &mut Lot, event: &Event, at: Timestamp) -> Effect {
+    let effect = lot.register.apply(event, at);
+    lot.index.follow(&lot.register, &effect);
+    effect
+}
+
+impl Register {
     /// Applies one event and tells what it changed. `at` is the record's time.
     pub fn apply(&mut self, event: &Event, at: Timestamp) -> Effect {
         match event {
@@ -60,7 +86,42 @@ impl Ledger {
             Event::ServiceChanged { slot, service } => self.set_service(*slot, service),
             Event::Reserved(reserved) => self.reserve(reserved, at),
             Event::Confirmed { id } => self.step(*id, at, |r| r.state = State::Confirmed),
-            Event::Modified { id, window } => self.modify(*id, *window, at),
+            Event::Modified { id, window, price } => {
+                self.modify(*id, None, (*window, price.as_deref()), at)
+            }
+            Event::Moved(moved) => {
+                let price = moved.price.as_deref();
+                self.modify(moved.id, Some(moved.slot), (moved.window, price), at)
+            }
+            Event::HoldEnded { id } => self.step(*id, at, |r| r.shown = false),
+            Event::Reminded { id, of } => self.step(*id, at, |r| r.reminded = Some(*of)),
+            Event::Session(event) => self.stay(event, at),
+            Event::Payment(event) => {
+                self.payments.apply(event, at);
+                Effect::Nothing
+            }
+            Event::Shift(event) => {
+                self.shifts.apply(event, at);
+                Effect::Nothing
+            }
+            Event::Pass(event) => {
+                self.passes.apply(event, at).map_or(Effect::Nothing, Effect::Pass)
+            }
+            Event::Waiting(event) => {
+                self.waiting.apply(event, at).map_or(Effect::Nothing, Effect::Waiting)
+            }
+            Event::Violation(event) => {
+                let step = self.violations.apply(event, at, self.accounts.postings());
+                step.map_or(Effect::Nothing, Effect::Violation)
+            }
+            Event::Posted(posting) => {
+                self.accounts.apply(posting);
+                Effect::Nothing
+            }
+            Event::TariffsChanged(change) => {
+                decide::apply_to_book(&mut self.tariffs, change);
+                Effect::Nothing
+            }
             Event::Cancelled { id, reason } => self.step(*id, at, |r| {
                 r.state = State::Cancelled;
                 r.reason.clone_from(reason);
@@ -87,11 +148,19 @@ impl Ledger {
         let spec = Arc::make_mut(&mut self.spec);
         spec.name.clone_from(&values.name);
         spec.capacity = values.capacity;
+        if spec.place.time_zone != values.place.time_zone {
+            self.zone = zone_of(&values.place);
+        }
         spec.place = values.place.clone();
-        let rules_changed = spec.rules != values.rules;
+        let rules = spec.rules != values.rules;
         spec.rules = values.rules;
+        spec.about = values.about.clone();
+        let allocation = spec.allocation != values.allocation;
+        if allocation {
+            spec.allocation = values.allocation.clone();
+        }
         self.version = self.version.wrapping_add(1);
-        if rules_changed { Effect::Rules } else { Effect::Nothing }
+        if rules || allocation { Effect::Values { rules, allocation } } else { Effect::Nothing }
     }
 
     fn take_slot_values(&mut self, values: &SlotValues) -> Effect {
@@ -100,10 +169,13 @@ impl Ledger {
         }
         let spec = Arc::make_mut(&mut self.spec);
         spec.features.extend(values.added_features.iter().cloned());
+        spec.vehicle_types.extend(values.added_vehicle_types.iter().cloned());
         let slot = &mut spec.slots[values.slot.at()];
         slot.zone = values.zone;
         slot.size = values.size;
         slot.features = values.features;
+        slot.vehicle_types = values.vehicle_types;
+        slot.walk_metres = values.walk_metres;
         if let Some(promise) = self.promises.get_mut(values.slot.at()) {
             promise.version = promise.version.wrapping_add(1);
         }
@@ -131,6 +203,9 @@ impl Ledger {
             state,
             holder: reserved.holder,
             vehicle: reserved.vehicle,
+            price: reserved.price.as_deref().cloned().map(Arc::new),
+            series: reserved.series,
+            reminded: Reservation::reminded_at(window, &self.spec.rules, at),
             reason: None,
             shown: false,
             created_at: at,
@@ -142,8 +217,8 @@ impl Ledger {
             self.reservations.insert(id, known);
             return Effect::Nothing;
         }
-        promise.timeline.insert(Span { window, reservation: id });
-        Effect::Reservation { before: None, after }
+        promise.timeline.insert(Span { window, owner: id.into() });
+        Effect::Reservation { before: None, after, stay: None }
     }
 
     /// The slot shows as held for the earliest promise whose time has come; the next one's may come
@@ -151,7 +226,10 @@ impl Ledger {
     pub(super) fn reshow(&mut self, slot: SlotIndex) {
         let Some(promise) = self.promises.get_mut(slot.at()) else { return };
         let reservations = &self.reservations;
-        let mut ids = promise.timeline.spans().iter().map(|span| span.reservation);
+        let mut ids = promise.timeline.spans().iter().filter_map(|span| match span.owner {
+            Owner::Reservation(id) => Some(id),
+            Owner::Session(_) | Owner::Vehicle(_) | Owner::Pass(_) => None,
+        });
         let shown = ids.find(|id| reservations.get(id).is_some_and(|r| r.shown));
         promise.shown = shown;
     }
@@ -175,32 +253,82 @@ impl Ledger {
         let after = Arc::new(after);
         self.reservations.insert(id, Arc::clone(&after));
         let (slot, window, is_active) = (after.slot, after.window, after.state.is_active());
-        if let Some(promise) = self.promises.get_mut(slot.at())
-            && (!is_active || before.window != window)
-        {
-            promise.timeline.remove(id);
-            if is_active {
-                promise.timeline.insert(Span { window, reservation: id });
-            }
+        if !is_active || before.window != window || before.slot != slot {
+            self.reclaim(
+                id.into(),
+                Some((before.slot, before.window)),
+                is_active.then_some((slot, window)),
+            );
         }
         if !is_active {
             self.ended.push_back(id);
             self.forget_oldest();
         }
         self.reshow(slot);
-        Effect::Reservation { before: Some(before), after }
+        if before.slot != slot {
+            self.reshow(before.slot);
+        }
+        Effect::Reservation { before: Some(before), after, stay: None }
     }
 
-    fn modify(&mut self, id: ReservationId, window: Window, at: Timestamp) -> Effect {
-        let lead = self.spec.rules.hold_lead;
-        self.step(id, at, |reservation| {
+    /// Takes a stretch out of a slot's timeline and puts another in.
+    fn reclaim(
+        &mut self,
+        owner: Owner,
+        before: Option<(SlotIndex, Window)>,
+        after: Option<(SlotIndex, Window)>,
+    ) {
+        if let Some(promise) = before.and_then(|(slot, _)| self.promises.get_mut(slot.at())) {
+            promise.timeline.remove(owner);
+        }
+        if let Some((slot, window)) = after
+            && let Some(promise) = self.promises.get_mut(slot.at())
+        {
+            promise.timeline.insert(Span { window, owner });
+        }
+    }
+
+    fn stay(&mut self, event: &session::Event, at: Timestamp) -> Effect {
+        let Some(moved) = self.stays.apply(event, at) else { return Effect::Nothing };
+        let before = moved.before.as_ref().and_then(|session| session.span());
+        let after = moved.after.span();
+        if before != after {
+            self.reclaim(Owner::Session(moved.after.id), before, after);
+        }
+        Effect::Stay(moved)
+    }
+
+    fn modify(
+        &mut self,
+        id: ReservationId,
+        slot: Option<SlotIndex>,
+        (window, price): (Window, Option<&Price>),
+        at: Timestamp,
+    ) -> Effect {
+        if slot.is_some_and(|slot| self.promises.get(slot.at()).is_none()) {
+            return Effect::Nothing;
+        }
+        let rules = self.spec.rules;
+        let lead = rules.hold_lead;
+        let price = price.cloned().map(Arc::new);
+        let is_inside = self.stays.of_reservation(id).is_some_and(|stay| stay.state.is_inside());
+        let mut effect = self.step(id, at, |reservation| {
             reservation.window = window;
+            reservation.slot = slot.unwrap_or(reservation.slot);
+            reservation.price = price.or_else(|| reservation.price.take());
+            reservation.reminded = Reservation::reminded_at(window, &rules, at);
             reservation.shown &= window.from.minus(lead) <= at;
-            // A stay that was put off has not begun: whether somebody comes is asked anew.
-            if matches!(reservation.state, State::CheckedIn { .. }) && at < window.from {
+            // A stay that was put off has not begun: whether somebody comes is asked anew. Who came before his
+            // time is there all the same.
+            let is_checked_in = matches!(reservation.state, State::CheckedIn { .. });
+            if is_checked_in && !is_inside && at < window.from {
                 reservation.state = State::Confirmed;
             }
-        })
+        });
+        if let Effect::Reservation { stay, .. } = &mut effect {
+            *stay = self.stays.rebook(id, window, at);
+        }
+        effect
     }
 
     fn forget_oldest(&mut self) {

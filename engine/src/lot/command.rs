@@ -1,10 +1,24 @@
 //! What can be asked of a lot, and what it may answer.
 
-use super::openings::Needs;
-use super::reservation::State;
+use std::sync::Arc;
+
+use super::guest::TenantPass;
+use super::needs::Needs;
+use super::pass::{self, PassChange, PassTerms, Reach};
+use super::payment::Method;
+use super::report::{Report, ViolationChange};
+use super::session::{DenyReason, Direction, Scanned};
 use super::tally::{Condition, Count};
-use crate::ids::{Pseudonym, ReservationId, SlotIndex, ZoneIndex};
-use crate::spec::{Place, Rules, Size};
+use super::timeline::Owner;
+use super::waiting::WaiterTerms;
+use super::{provider, shift};
+use crate::ids::{
+    PassId, PaymentId, Pseudonym, Reference, ReservationId, SeriesId, SessionId, ShiftId,
+    SlotIndex, TariffId, ViolationId, WaitingId, ZoneIndex,
+};
+use crate::money::Amount;
+use crate::spec::{About, Allocation, Place, Rules, Size};
+use crate::tariff::{Assignment, Tariff};
 use crate::time::{Seconds, Timestamp, Window};
 
 /// Which slot a reservation wants.
@@ -66,6 +80,181 @@ pub struct Reserve {
     pub holder: Pseudonym,
     /// For which vehicle.
     pub vehicle: Option<Pseudonym>,
+    /// The tenant's name of the vehicle's type: the tariff may ask for it.
+    pub vehicle_type: Option<Box<str>>,
+    /// Codes of discounts.
+    pub discounts: Box<[Box<str>]>,
+    /// The recurring request it is an occurrence of.
+    pub series: Option<SeriesId>,
+}
+
+/// Who holds a scanner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scanner {
+    /// A gate or camera.
+    Device,
+    /// A person of the staff.
+    Staff,
+    /// The driver himself, where there is no gate.
+    Driver(Pseudonym),
+}
+
+/// What is shown at a gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A reservation's token.
+    Reservation(ReservationId),
+    /// A stay's token, as printed on a ticket.
+    Session(SessionId),
+    /// A ticket's number, typed.
+    Ticket(Reference),
+    /// A plate, with those of expected vehicles that are one edit away from what was read.
+    Plate {
+        /// What was read.
+        vehicle: Pseudonym,
+        /// At most [`crate::limits::NEAR_PLATES_MAX`].
+        near: Vec<Pseudonym>,
+    },
+    /// Nothing: somebody asks for a ticket.
+    Nothing,
+    /// Something that is wrong in itself; only recorded here.
+    Refused(DenyReason),
+}
+
+/// A credential at a gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// Identity of the stay to be, if it comes to one.
+    pub id: SessionId,
+    /// Which gate; nothing where there is none.
+    pub gate: Option<Box<str>>,
+    /// Which way.
+    pub direction: Direction,
+    /// What was shown.
+    pub credential: Credential,
+    /// The plate, where another credential was shown and a camera looked as well.
+    pub seen: Option<Pseudonym>,
+    /// When; the time of receipt when the gate has no clock.
+    pub observed_at: Option<Timestamp>,
+    /// How sure the camera is.
+    pub confidence_percent: Option<u8>,
+    /// What a drive-in needs.
+    pub needs: Needs,
+    /// The tenant's name of the vehicle's type.
+    pub vehicle_type: Option<Box<str>>,
+    /// Who holds the scanner.
+    pub by: Scanner,
+    /// The vehicle is in another lot of the tenant, and may be inside once only.
+    pub is_elsewhere: bool,
+    /// What the tenant's passes have for the vehicle; a use is set aside for this scan.
+    pub tenant_pass: Option<TenantPass>,
+    /// Only to see what the answer would be.
+    pub dry_run: bool,
+}
+
+impl Scan {
+    /// The vehicle, when a plate was read.
+    #[must_use]
+    pub fn vehicle(&self) -> Option<Pseudonym> {
+        match self.credential {
+            Credential::Plate { vehicle, .. } => Some(vehicle),
+            Credential::Reservation(_)
+            | Credential::Session(_)
+            | Credential::Ticket(_)
+            | Credential::Nothing
+            | Credential::Refused(_) => self.seen,
+        }
+    }
+
+    /// Expected vehicles whose plates are one edit away from what was read.
+    #[must_use]
+    pub fn near(&self) -> &[Pseudonym] {
+        match &self.credential {
+            Credential::Plate { near, .. } => near,
+            Credential::Reservation(_)
+            | Credential::Session(_)
+            | Credential::Ticket(_)
+            | Credential::Nothing
+            | Credential::Refused(_) => &[],
+        }
+    }
+}
+
+/// What staff change about a stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StayChange {
+    /// It left, and nobody scanned it.
+    Leave {
+        /// When; now, where nobody knows.
+        at: Option<Timestamp>,
+    },
+    /// The vehicle stands elsewhere.
+    Place {
+        /// Where; nothing where it may stand anywhere.
+        slot: Option<SlotIndex>,
+    },
+    /// Its plate was misread, or is known only now.
+    Identify {
+        /// The right one.
+        vehicle: Pseudonym,
+    },
+    /// Its ticket is lost.
+    LoseTicket,
+}
+
+/// A payment to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pay {
+    /// Identity of the payment to be.
+    pub id: PaymentId,
+    /// For which reservation or stay.
+    pub about: Owner,
+    /// How.
+    pub method: Method,
+    /// How much; all that is owed without.
+    pub amount: Option<Amount>,
+    /// Only promised by a provider.
+    pub is_promise: bool,
+    /// The cashier's shift.
+    pub shift: Option<Box<str>>,
+    /// Who took it.
+    pub cashier: Option<Pseudonym>,
+    /// The terminal's or provider's number of it.
+    pub reference: Option<Box<str>>,
+}
+
+/// A change of a lot's tariffs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TariffChange {
+    /// A new version; its number is the lot's to give.
+    Put(Arc<Tariff>),
+    /// No version of it is in force from then on.
+    End {
+        /// Which.
+        id: TariffId,
+        /// From when.
+        at: Timestamp,
+    },
+    /// Where a tariff applies.
+    Assign(Assignment),
+    /// It applies there no longer.
+    Unassign(Assignment),
+}
+
+/// What became of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentStep {
+    /// What was promised came in.
+    Capture,
+    /// What was promised is let go.
+    Void,
+    /// The provider refused after all.
+    Fail,
+    /// Money goes back.
+    Refund {
+        /// How much; all that is left without.
+        amount: Option<Amount>,
+    },
 }
 
 /// New values of a slot; what is `None` stays.
@@ -79,6 +268,10 @@ pub struct SlotPatch {
     pub size: Option<Size>,
     /// All features by name.
     pub features: Option<Vec<Box<str>>>,
+    /// All types of vehicles it admits by name; none admits every one.
+    pub vehicle_types: Option<Vec<Box<str>>>,
+    /// On foot to the nearest entrance; `Some(None)` says that it is not known.
+    pub walk_metres: Option<Option<u16>>,
 }
 
 /// New values of a lot; what is `None` stays.
@@ -88,10 +281,14 @@ pub struct LotPatch {
     pub name: Option<Box<str>>,
     /// Counted lots only.
     pub capacity: Option<u32>,
-    /// Time zone, currency, city, position as a whole.
-    pub place: Option<Place>,
+    /// Time zone, currency, address, position as a whole.
+    pub place: Option<Box<Place>>,
     /// Rules as a whole.
     pub rules: Option<Rules>,
+    /// What people are told of it, as a whole.
+    pub about: Option<Box<About>>,
+    /// Which slot is chosen for whoever wants any.
+    pub allocation: Option<Allocation>,
 }
 
 /// What can be asked of a lot.
@@ -106,10 +303,12 @@ pub enum Command {
         /// Who asks.
         by: Caller,
     },
-    /// Move or resize the window on the same slot; the old one stays when this is refused.
+    /// Move or resize the window, or take another slot; the old promise stays when this is refused.
     Modify {
         /// Which.
         id: ReservationId,
+        /// Another slot, else the same.
+        choice: Option<Choice>,
         /// New start, else the old one.
         from: Option<Timestamp>,
         /// New end, else the old one.
@@ -128,6 +327,90 @@ pub enum Command {
         /// Who asks.
         by: Caller,
     },
+    /// Several promises at once, all or none.
+    ReserveSeries(Vec<Reserve>),
+    /// Wait for a window that is full.
+    JoinWaiting {
+        /// Identity of the place to be, and of the reservation it may become.
+        id: WaitingId,
+        /// What for.
+        terms: Box<WaiterTerms>,
+    },
+    /// Wait no longer.
+    LeaveWaiting {
+        /// Which place.
+        id: WaitingId,
+        /// Who asks.
+        by: Caller,
+    },
+    /// A credential at a gate.
+    Scan(Box<Scan>),
+    /// Change a stay.
+    ChangeStay {
+        /// Which.
+        id: SessionId,
+        /// How.
+        change: StayChange,
+        /// The version the caller has seen.
+        expected_version: Option<u32>,
+    },
+    /// Record a payment.
+    Pay(Box<Pay>),
+    /// A payment goes a step further.
+    StepPayment {
+        /// Which.
+        id: PaymentId,
+        /// Where to.
+        step: PaymentStep,
+    },
+    /// Something that a provider does with a payment.
+    Provider(Box<provider::Command>),
+    /// Something about a cashier's shift.
+    Shift(Box<shift::Command>),
+    /// Change the tariffs, in all of these ways or in none.
+    ChangeTariffs(Vec<TariffChange>),
+    /// Issue a pass.
+    IssuePass {
+        /// Identity of the pass to be.
+        id: PassId,
+        /// Where it is good.
+        reach: Reach,
+        /// What it is good for.
+        terms: Box<PassTerms>,
+    },
+    /// Change a pass.
+    ChangePass {
+        /// Which.
+        id: PassId,
+        /// How.
+        change: PassChange,
+        /// The version the caller has seen.
+        expected_version: Option<u32>,
+    },
+    /// A pass of another lot that was used here is where it was not before.
+    FollowPass {
+        /// Which.
+        id: PassId,
+        /// Where it is.
+        state: pass::State,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Record a violation.
+    Report(Box<Report>),
+    /// Change a violation.
+    ChangeViolation {
+        /// Which.
+        id: ViolationId,
+        /// How.
+        change: ViolationChange,
+        /// The version the caller has seen.
+        expected_version: Option<u32>,
+        /// Who asks.
+        by: Caller,
+    },
+    /// Look what stands on these slots, where the lot's rules ask for it.
+    Look(Vec<SlotIndex>),
     /// Take a count.
     Count {
         /// What was counted.
@@ -163,6 +446,24 @@ pub enum Command {
 pub enum Outcome {
     /// This reservation is as asked, whether by this command or before.
     Reservation(ReservationId),
+    /// All occurrences are as asked.
+    Series(SeriesId),
+    /// What the gate does.
+    Scanned(Scanned),
+    /// The stay is as asked.
+    Session(SessionId),
+    /// The payment is as asked.
+    Payment(PaymentId),
+    /// The shift is as asked.
+    Shift(ShiftId),
+    /// The pass is as asked.
+    Pass(PassId),
+    /// The place on the waiting list is as asked.
+    Waiting(WaitingId),
+    /// The violation is as asked.
+    Violation(ViolationId),
+    /// The tariffs are as asked.
+    Tariffs,
     /// The slot is as asked.
     Slot(SlotIndex),
     /// The lot is as asked.
@@ -184,90 +485,6 @@ pub enum CountOutcome {
     Duplicate,
     /// A newer absolute count was taken before.
     Late,
-}
-
-/// Why a command is refused: business facts, not failures.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    /// Somebody holds the slot in that window.
-    #[error("slot is taken from {} to {}", clash.from, clash.to)]
-    SlotTaken {
-        /// The slot.
-        slot: SlotIndex,
-        /// The window of the promise that stands in the way.
-        clash: Window,
-    },
-    /// Slots would fit, none is open for the window.
-    #[error("no slot that fits is open for the window")]
-    NoSlotFree,
-    /// No slot of the lot could ever take it.
-    #[error("no slot of this lot has what is needed")]
-    NoSlotFits,
-    /// The slot is closed.
-    #[error("slot is out of service")]
-    SlotOutOfService {
-        /// The slot.
-        slot: SlotIndex,
-        /// Until when, if that is known.
-        until: Option<Timestamp>,
-    },
-    /// The slot carries as many promises as it may.
-    #[error("slot has its maximum of reservations")]
-    SlotBookedOut {
-        /// The slot.
-        slot: SlotIndex,
-    },
-    /// The holder has as many as one may.
-    #[error("holder has the maximum of active reservations in this lot")]
-    TooManyReservations,
-    /// The confirmation came too late.
-    #[error("hold expired")]
-    HoldExpired,
-    /// It is over.
-    #[error("reservation ended")]
-    ReservationEnded {
-        /// How.
-        state: State,
-    },
-    /// None with that id that the caller may see.
-    #[error("no such reservation")]
-    ReservationNotFound,
-    /// A reservation has that id already.
-    #[error("id is taken")]
-    IdTaken,
-    /// No slot at that position.
-    #[error("no such slot")]
-    SlotNotFound,
-    /// The end is not after the start.
-    #[error("window is empty")]
-    WindowEmpty,
-    /// It began too long ago.
-    #[error("window lies in the past")]
-    WindowInPast,
-    /// Longer, or further ahead, than reservations go.
-    #[error("window is too long or too far ahead")]
-    WindowTooLong,
-    /// The lot has no counter.
-    #[error("lot is not counted")]
-    NotCounted,
-    /// Observed further ahead than the lot's rule allows.
-    #[error("observed {ahead_micros} us in the future; set the device's clock")]
-    InFuture {
-        /// How far ahead of the engine's clock.
-        ahead_micros: i64,
-    },
-    /// Somebody changed it since the caller looked.
-    #[error("version is {current}")]
-    VersionMismatch {
-        /// The version now.
-        current: u32,
-    },
-    /// A patch that would make the specification wrong.
-    #[error("{}", faults.first().map_or("", |fault| &fault.detail))]
-    Invalid {
-        /// Everything wrong with it.
-        faults: Vec<crate::spec::Fault>,
-    },
 }
 
 /// The count as it stands after a command, for the answer.

@@ -1,10 +1,13 @@
 //! What happened to a lot. Facts in the past tense; each is one record of the journal.
 
-use super::command::Service;
-use super::reservation::Proof;
+use super::command::{Service, TariffChange};
+use super::ledger::Posting;
+use super::pricing::Price;
+use super::reservation::{Proof, Reminder};
 use super::tally::Count;
-use crate::ids::{Pseudonym, ReservationId, SlotIndex, ZoneIndex};
-use crate::spec::{FeatureSet, Place, Rules, Size, Spec};
+use super::{pass, payment, session, shift, violation, waiting};
+use crate::ids::{Pseudonym, ReservationId, SeriesId, SlotIndex, ZoneIndex};
+use crate::spec::{About, Allocation, FeatureSet, Place, Rules, Size, Spec, TypeSet};
 use crate::time::{Timestamp, Window};
 use std::sync::Arc;
 
@@ -37,6 +40,8 @@ pub enum Event {
         id: ReservationId,
         /// Its new window.
         window: Window,
+        /// What it costs now.
+        price: Option<Box<Price>>,
     },
     /// Given up.
     Cancelled {
@@ -72,6 +77,36 @@ pub enum Event {
         /// Which.
         id: ReservationId,
     },
+    /// Its slot no longer shows as held: it moves elsewhere.
+    HoldEnded {
+        /// Which.
+        id: ReservationId,
+    },
+    /// Another slot, and the window there.
+    Moved(Box<MovedTo>),
+    /// It is time to tell its holder.
+    Reminded {
+        /// Which.
+        id: ReservationId,
+        /// Of what.
+        of: Reminder,
+    },
+    /// Something about a stay.
+    Session(session::Event),
+    /// Something about a payment.
+    Payment(payment::Event),
+    /// Something about a cashier's shift.
+    Shift(shift::Event),
+    /// Something about a pass.
+    Pass(pass::Event),
+    /// Something about the waiting list.
+    Waiting(waiting::Event),
+    /// Something about a violation.
+    Violation(violation::Event),
+    /// Money moved in the ledger.
+    Posted(Box<Posting>),
+    /// The tariffs changed.
+    TariffsChanged(Box<TariffChange>),
     /// The gates counted.
     Counted {
         /// What.
@@ -98,10 +133,27 @@ pub struct Reserved {
     pub holder: Pseudonym,
     /// For which vehicle.
     pub vehicle: Option<Pseudonym>,
+    /// What it costs, and in which terms.
+    pub price: Option<Box<Price>>,
+    /// The recurring request it is an occurrence of.
+    pub series: Option<SeriesId>,
+}
+
+/// A promise on another slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedTo {
+    /// Which.
+    pub id: ReservationId,
+    /// Its new slot.
+    pub slot: SlotIndex,
+    /// Its window there.
+    pub window: Window,
+    /// What it costs now.
+    pub price: Option<Box<Price>>,
 }
 
 /// A lot's own values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LotValues {
     /// For people.
     pub name: Box<str>,
@@ -111,6 +163,10 @@ pub struct LotValues {
     pub place: Place,
     /// Rules.
     pub rules: Rules,
+    /// What people are told of it.
+    pub about: About,
+    /// Which slot is chosen for whoever wants any.
+    pub allocation: Allocation,
 }
 
 /// A slot's attributes.
@@ -126,4 +182,43 @@ pub struct SlotValues {
     pub features: FeatureSet,
     /// Names that the lot's list did not have.
     pub added_features: Vec<Box<str>>,
+    /// The types it admits, in terms of the lot's list after `added_vehicle_types`.
+    pub vehicle_types: TypeSet,
+    /// Names of types that the lot's list did not have.
+    pub added_vehicle_types: Vec<Box<str>>,
+    /// On foot to the nearest entrance.
+    pub walk_metres: Option<u16>,
+}
+
+impl LotValues {
+    /// As a specification has them.
+    #[must_use]
+    pub fn of(spec: &Spec) -> Self {
+        Self {
+            name: spec.name.clone(),
+            capacity: spec.capacity,
+            place: spec.place.clone(),
+            rules: spec.rules,
+            about: spec.about.clone(),
+            allocation: spec.allocation.clone(),
+        }
+    }
+}
+
+impl SlotValues {
+    /// As a specification has them; nothing for a slot that is not there.
+    #[must_use]
+    pub fn of(spec: &Spec, slot: SlotIndex) -> Option<Self> {
+        let values = spec.slot(slot)?;
+        Some(Self {
+            slot,
+            zone: values.zone,
+            size: values.size,
+            features: values.features,
+            added_features: Vec::new(),
+            vehicle_types: values.vehicle_types,
+            added_vehicle_types: Vec::new(),
+            walk_metres: values.walk_metres,
+        })
+    }
 }

@@ -1,4 +1,4 @@
-//! What follows from a ledger and only decisions need: open gaps, deadlines, how much each holder has.
+//! What follows from a register and only decisions need: open gaps, deadlines, how much each holder has.
 //!
 //! It follows every effect at the price of what changed, and is the same as one built anew (invariants I5
 //! and I7). Total, as `apply` is.
@@ -7,8 +7,13 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use super::{Effect, Ledger, Openings, Promise, Reservation, Service};
-use crate::ids::{Pseudonym, ReservationId, SlotIndex};
+use uuid::Uuid;
+
+use super::violation::{Step, Violation};
+use super::{
+    Effect, Moved, Openings, Owner, Pass, Promise, Register, Reservation, Service, Session, Waiter,
+};
+use crate::ids::{PassId, Pseudonym, ReservationId, SessionId, SlotIndex, ViolationId, WaitingId};
 use crate::limits::RESERVATIONS_PER_SLOT_MAX;
 use crate::spec::Rules;
 use crate::time::{Timestamp, Window};
@@ -20,6 +25,14 @@ pub enum Deadline {
     Reservation(ReservationId),
     /// The end of a closure.
     Service(SlotIndex),
+    /// The next move of a stay.
+    Session(SessionId),
+    /// The end of a pass.
+    Pass(PassId),
+    /// The next notice of a violation.
+    Violation(ViolationId),
+    /// The end of waiting.
+    Waiting(WaitingId),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,37 +40,74 @@ pub(super) struct Index {
     pub openings: Openings,
     pub deadlines: OrdSet<(Timestamp, Deadline)>,
     pub active_of: OrdMap<Pseudonym, u32>,
+    /// Active reservations by vehicle.
+    of_vehicle: OrdSet<(Pseudonym, ReservationId)>,
 }
 
 impl Index {
     /// Built anew.
-    pub fn of(ledger: &Ledger) -> Self {
+    pub fn of(register: &Register) -> Self {
         let mut active_of: OrdMap<Pseudonym, u32> = OrdMap::new();
-        for reservation in ledger.reservations().filter(|r| r.state.is_active()) {
+        let mut of_vehicle = OrdSet::new();
+        for reservation in register.reservations().filter(|r| r.state.is_active()) {
             *active_of.entry(reservation.holder).or_default() += 1;
+            if let Some(vehicle) = reservation.vehicle {
+                of_vehicle.insert((vehicle, reservation.id));
+            }
         }
-        Self { openings: openings(ledger), deadlines: deadlines(ledger), active_of }
+        let (openings, deadlines) = (openings(register), deadlines(register));
+        Self { openings, deadlines, active_of, of_vehicle }
     }
 
-    /// Brings along what follows from a change that the ledger has taken already.
-    pub fn follow(&mut self, ledger: &Ledger, effect: &Effect) {
+    /// Active reservations for a vehicle.
+    pub fn reservations_of(&self, vehicle: Pseudonym) -> impl Iterator<Item = ReservationId> + '_ {
+        let (first, last) = (ReservationId(Uuid::nil()), ReservationId(Uuid::max()));
+        self.of_vehicle.range((vehicle, first)..=(vehicle, last)).map(|(_, id)| *id)
+    }
+
+    /// Brings along what follows from a change that the register has taken already.
+    pub fn follow(&mut self, register: &Register, effect: &Effect) {
         match effect {
             Effect::Nothing => {}
-            Effect::Created => *self = Self::of(ledger),
-            // What shows as held already goes on to: taking that back without an event of its own would
-            // change a slot's status behind its watchers.
-            Effect::Rules => self.deadlines = deadlines(ledger),
+            Effect::Created => *self = Self::of(register),
+            Effect::Values { rules, allocation } => {
+                // What shows as held already goes on to: taking that back without an event of its own
+                // would change a slot's status behind its watchers.
+                if *rules {
+                    self.deadlines = deadlines(register);
+                }
+                if *allocation {
+                    self.openings = openings(register);
+                }
+            }
             // A slot that changes its attributes changes its class. Rare, and bounded by one lot's promises.
-            Effect::Attributes => self.openings = openings(ledger),
-            Effect::Service { slot, before } => self.serve(ledger, *slot, before),
-            Effect::Reservation { before, after } => {
-                self.move_on(ledger, before.as_ref(), after);
+            Effect::Attributes => self.openings = openings(register),
+            Effect::Service { slot, before } => self.serve(register, *slot, before),
+            Effect::Reservation { before, after, stay } => {
+                self.move_on(register, before.as_ref(), after);
+                if let Some(moved) = stay {
+                    self.stay_on(register, moved);
+                }
+            }
+            Effect::Stay(moved) => self.stay_on(register, moved),
+            Effect::Pass(moved) => {
+                let was = moved.before.as_deref().and_then(pass_due);
+                self.put_off(was, pass_due(&moved.after));
+            }
+            Effect::Waiting(moved) => {
+                let was = moved.before.as_deref().and_then(waiting_due);
+                self.put_off(was, waiting_due(&moved.after));
+            }
+            Effect::Violation(Step { before, after }) => {
+                let rules = &register.spec.rules;
+                let was = before.as_deref().and_then(|before| notice_due(before, rules));
+                self.put_off(was, notice_due(after, rules));
             }
         }
     }
 
-    fn serve(&mut self, ledger: &Ledger, slot: SlotIndex, before: &Service) {
-        let Some(promise) = ledger.promise(slot) else { return };
+    fn serve(&mut self, register: &Register, slot: SlotIndex, before: &Service) {
+        let Some(promise) = register.promise(slot) else { return };
         if let Some(until) = returns_at(before) {
             self.deadlines.remove(&(until, Deadline::Service(slot)));
         }
@@ -72,40 +122,87 @@ impl Index {
         }
     }
 
-    fn move_on(&mut self, ledger: &Ledger, before: Option<&Arc<Reservation>>, after: &Reservation) {
-        let rules = &ledger.spec.rules;
-        let (was, is) = (before.and_then(|before| due(before, rules)), due(after, rules));
-        if was != is {
-            if let Some(was) = was {
-                self.deadlines.remove(&was);
-            }
-            if let Some(is) = is {
-                self.deadlines.insert(is);
-            }
-        }
-        let before = before.map(|before| before.window);
-        let now = after.state.is_active().then_some(after.window);
+    fn move_on(
+        &mut self,
+        register: &Register,
+        before: Option<&Arc<Reservation>>,
+        after: &Reservation,
+    ) {
+        let rules = &register.spec.rules;
+        self.put_off(before.and_then(|before| due(before, rules)), due(after, rules));
+        let span = |r: &Reservation| r.state.is_active().then_some((r.slot, r.window));
+        let (before, now) = (before.and_then(|before| span(before)), span(after));
         match (before, now) {
-            (None, Some(_)) => *self.active_of.entry(after.holder).or_default() += 1,
-            (Some(_), None) => self.count_down(after.holder),
+            (None, Some(_)) => {
+                *self.active_of.entry(after.holder).or_default() += 1;
+                if let Some(vehicle) = after.vehicle {
+                    self.of_vehicle.insert((vehicle, after.id));
+                }
+            }
+            (Some(_), None) => {
+                self.count_down(after.holder);
+                if let Some(vehicle) = after.vehicle {
+                    self.of_vehicle.remove(&(vehicle, after.id));
+                }
+            }
             (Some(_), Some(_)) | (None, None) => {}
         }
-        if before != now
-            && let Some(promise) = ledger.promise(after.slot)
-        {
-            self.reopen(promise, after, before, now);
+        self.reclaim(register, after.id.into(), before, now);
+    }
+
+    fn stay_on(&mut self, register: &Register, moved: &Moved) {
+        let rules = &register.spec.rules;
+        let (before, after) = (moved.before.as_deref(), &*moved.after);
+        self.put_off(before.and_then(|before| stay_due(before, rules)), stay_due(after, rules));
+        let owner = Owner::Session(after.id);
+        self.reclaim(register, owner, before.and_then(Session::span), after.span());
+    }
+
+    fn put_off(&mut self, was: Option<(Timestamp, Deadline)>, is: Option<(Timestamp, Deadline)>) {
+        if was == is {
+            return;
+        }
+        if let Some(was) = was {
+            self.deadlines.remove(&was);
+        }
+        if let Some(is) = is {
+            self.deadlines.insert(is);
         }
     }
 
-    /// The timeline has the new window in place of the old one; each of them splits a gap of all the others.
+    /// The timelines have the new stretch in place of the old one.
+    fn reclaim(
+        &mut self,
+        register: &Register,
+        owner: Owner,
+        before: Option<(SlotIndex, Window)>,
+        now: Option<(SlotIndex, Window)>,
+    ) {
+        if before == now {
+            return;
+        }
+        let window = |(_, window)| window;
+        match (before, now) {
+            (Some((old, _)), Some((new, _))) if old != new => {
+                self.reopen(register, (old, owner), before.map(window), None);
+                self.reopen(register, (new, owner), None, now.map(window));
+            }
+            (Some((slot, _)), _) | (None, Some((slot, _))) => {
+                self.reopen(register, (slot, owner), before.map(window), now.map(window));
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Each stretch splits a gap of all the others.
     fn reopen(
         &mut self,
-        promise: &Promise,
-        reservation: &Reservation,
+        register: &Register,
+        (slot, owner): (SlotIndex, Owner),
         before: Option<Window>,
         now: Option<Window>,
     ) {
-        let (id, slot) = (reservation.id, reservation.slot);
+        let Some(promise) = register.promise(slot) else { return };
         let others = promise.timeline.spans().len().saturating_sub(usize::from(now.is_some()));
         let were = others + usize::from(before.is_some());
         if promise.service != Service::InService {
@@ -118,10 +215,10 @@ impl Index {
             return;
         }
         if let Some(window) = before {
-            self.openings.join(slot, promise.timeline.gap_around(window, id), window);
+            self.openings.join(slot, promise.timeline.gap_around(window, owner), window);
         }
         if let Some(window) = now {
-            self.openings.split(slot, promise.timeline.gap_around(window, id), window);
+            self.openings.split(slot, promise.timeline.gap_around(window, owner), window);
         }
         if !promise.is_offered() {
             self.withdraw(slot, promise);
@@ -153,6 +250,23 @@ fn due(reservation: &Reservation, rules: &Rules) -> Option<(Timestamp, Deadline)
     Some((at, Deadline::Reservation(reservation.id)))
 }
 
+fn stay_due(session: &Session, rules: &Rules) -> Option<(Timestamp, Deadline)> {
+    let (at, _) = session.next_due(rules)?;
+    Some((at, Deadline::Session(session.id)))
+}
+
+fn pass_due(pass: &Pass) -> Option<(Timestamp, Deadline)> {
+    Some((pass.ends_at()?, Deadline::Pass(pass.id)))
+}
+
+fn waiting_due(waiter: &Waiter) -> Option<(Timestamp, Deadline)> {
+    Some((waiter.ends_at()?, Deadline::Waiting(waiter.id)))
+}
+
+fn notice_due(violation: &Violation, rules: &Rules) -> Option<(Timestamp, Deadline)> {
+    Some((violation.next_notice(rules)?, Deadline::Violation(violation.id)))
+}
+
 /// When a closed slot returns by itself.
 fn returns_at(service: &Service) -> Option<Timestamp> {
     match service {
@@ -161,23 +275,28 @@ fn returns_at(service: &Service) -> Option<Timestamp> {
     }
 }
 
-fn deadlines(ledger: &Ledger) -> OrdSet<(Timestamp, Deadline)> {
-    let slots = ledger.spec.slot_indices().zip(ledger.promises());
+fn deadlines(register: &Register) -> OrdSet<(Timestamp, Deadline)> {
+    let slots = register.spec.slot_indices().zip(register.promises());
     let returns = slots.filter_map(|(slot, promise)| {
         Some((returns_at(&promise.service)?, Deadline::Service(slot)))
     });
-    let rules = &ledger.spec.rules;
-    let dues = ledger.reservations().filter_map(|reservation| due(reservation, rules));
-    let mut all: Vec<_> = returns.chain(dues).collect();
+    let rules = &register.spec.rules;
+    let dues = register.reservations().filter_map(|reservation| due(reservation, rules));
+    let stays = register.stays.inside().filter_map(|session| stay_due(session, rules));
+    let notices = register.violations.open().filter_map(|violation| notice_due(violation, rules));
+    let passes = register.passes.going_on().filter_map(|pass| pass_due(pass));
+    let waiting = register.waiting.line().filter_map(|waiter| waiting_due(waiter));
+    let all = returns.chain(dues).chain(stays).chain(notices).chain(passes).chain(waiting);
+    let mut all: Vec<_> = all.collect();
     // In order, so that each is put where the last one was.
     all.sort_unstable();
     all.into_iter().collect()
 }
 
-fn openings(ledger: &Ledger) -> Openings {
-    let slots = ledger.spec.slot_indices().zip(ledger.promises());
+fn openings(register: &Register) -> Openings {
+    let slots = register.spec.slot_indices().zip(register.promises());
     let offered = slots.filter(|(_, promise)| promise.is_offered());
     let gaps =
         offered.flat_map(|(slot, promise)| promise.timeline.gaps().map(move |gap| (slot, gap)));
-    Openings::of(&ledger.spec.slots, gaps)
+    Openings::of(&register.spec, gaps)
 }

@@ -1,200 +1,265 @@
-//! What is promised, as it was recorded: the part of a lot that readers look at.
+//! Money owed and paid in one lot: a double-entry ledger of immutable postings.
 //!
-//! What only decisions need (the index of openings, deadlines, holders' numbers) follows from it and is not
-//! here: see [`super::Index`]. So a second copy for readers costs half of what the lot itself does. The
-//! parts that grow are persistent or shared by reference count: a reader takes a copy for a few pointers.
+//! Every posting adds up to nothing, so all balances together do at any time (invariant I9). Nothing is ever
+//! changed: a mistake is taken back by a posting that reverses it and points to it. Postings themselves are
+//! events of the log; kept here are the balances that follow from them, and who still owes what.
 //!
-//! How events change it is told in `apply.rs`.
+//! Signs: a debit is positive, a credit negative. A stay's account above zero is what it owes; below zero is
+//! what was paid in advance.
 
-use std::sync::Arc;
+use imbl::OrdMap;
+use smallvec::{SmallVec, smallvec};
 
-use imbl::{OrdMap, Vector};
+use super::payment::Method;
+use super::timeline::Owner;
+use crate::ids::PaymentId;
+use crate::money::Amount;
+use crate::tariff::{Fee, LineKind};
 
-use super::{
-    CountState, Heartbeat, LotParts, Needs, Promise, Reservation, Service, Span, Tally, Timeline,
-};
-use crate::ids::{ReservationId, SlotIndex};
-use crate::spec::{Kind, Spec};
-use crate::time::{Timestamp, Window};
-
-/// The promises of one lot and what they rest on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ledger {
-    pub(super) spec: Arc<Spec>,
-    pub(super) version: u32,
-    pub(super) promises: Vector<Promise>,
-    pub(super) reservations: OrdMap<ReservationId, Arc<Reservation>>,
-    /// Ended reservations, oldest first.
-    pub(super) ended: Vector<ReservationId>,
-    pub(super) tally: Tally,
+/// Where money is, or what it is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Account {
+    /// What a reservation and the stay that comes of it owe.
+    Customer(Owner),
+    /// Received, by how it was paid: cash in the drawers, the terminal's, a provider's.
+    Received(Method),
+    /// Earned by parking.
+    Revenue,
+    /// Earned by penalties.
+    Penalties,
+    /// Owed to the tax office.
+    Tax,
+    /// Earned by, or owed to, whoever runs the market place.
+    ServiceFees,
+    /// Given up: waived, or left unpaid for good.
+    WrittenOff,
 }
 
-impl Ledger {
-    /// Of a new lot without promises.
+/// What a posting is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// A stay is billed.
+    Charge,
+    /// A reservation that was given up, or not used, is billed for what is kept.
+    Cancellation,
+    /// A violation's penalty.
+    Penalty,
+    /// Money came in.
+    Payment(PaymentId),
+    /// Money went back.
+    Refund(PaymentId),
+    /// A claim is given up.
+    Waiver,
+    /// A pass is sold.
+    Pass,
+    /// Takes another posting back.
+    Reversal {
+        /// Its number.
+        of: u64,
+    },
+}
+
+/// One side of a posting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// On which account.
+    pub account: Account,
+    /// Debit positive, credit negative.
+    pub amount: Amount,
+}
+
+/// Entries that add up to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posting {
+    /// Its place in the lot's ledger: 1, 2, 3, ... without a gap.
+    pub number: u64,
+    /// Whose.
+    pub about: Owner,
+    /// What for.
+    pub purpose: Purpose,
+    /// The sides.
+    pub entries: SmallVec<[Entry; 4]>,
+}
+
+/// The balances of one lot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accounts {
+    postings: u64,
+    /// Those that are not zero.
+    balances: OrdMap<Account, Amount>,
+}
+
+impl Posting {
+    /// Whether its sides add up to nothing.
     #[must_use]
-    pub fn new(spec: Arc<Spec>) -> Self {
-        let slots = vec![(Service::InService, 0); spec.slots.len()];
-        Self::from_parts(LotParts {
-            spec,
-            version: 1,
-            slots,
-            reservations: Vec::new(),
-            tally: Tally::default(),
-        })
+    pub fn is_balanced(&self) -> bool {
+        self.entries.iter().map(|entry| i128::from(entry.amount.0)).sum::<i128>() == 0
     }
 
-    /// As it was taken apart by [`Ledger::parts`]. Total: the specification says how many slots there
-    /// are, whatever number of states a damaged snapshot brings; of two reservations with one id the first
-    /// counts, and one on a slot that is not there does not.
+    fn between(
+        about: Owner,
+        purpose: Purpose,
+        number: u64,
+        (debit, credit): (Account, Account),
+        amount: Amount,
+    ) -> Self {
+        let entries = smallvec![
+            Entry { account: debit, amount },
+            Entry { account: credit, amount: Amount(-amount.0) },
+        ];
+        Self { number, about, purpose, entries }
+    }
+}
+
+/// So much of an amount as `part` is of `whole`, towards zero.
+fn share(amount: Amount, part: Amount, whole: i64) -> Amount {
+    let share = i128::from(amount.0) * i128::from(part.0) / i128::from(whole);
+    Amount(i64::try_from(share).unwrap_or(amount.0))
+}
+
+impl Accounts {
+    /// As they were taken apart by [`Accounts::parts`].
     #[must_use]
-    pub fn from_parts(parts: LotParts) -> Self {
-        let mut timelines: Vec<Vec<Span>> = vec![Vec::new(); parts.spec.slots.len()];
-        let mut shown: Vec<SlotIndex> = Vec::new();
-        let (mut reservations, mut ended) = (OrdMap::new(), Vector::new());
-        for reservation in parts.reservations {
-            let (id, slot) = (reservation.id, reservation.slot);
-            let Some(timeline) = timelines.get_mut(slot.at()) else { continue };
-            if reservations.contains_key(&id) {
-                continue;
-            }
-            if reservation.state.is_active() {
-                timeline.push(Span { window: reservation.window, reservation: id });
+    pub fn from_parts((postings, balances): (u64, Vec<(Account, Amount)>)) -> Self {
+        let balances = balances.into_iter().filter(|(_, amount)| amount.0 != 0).collect();
+        Self { postings, balances }
+    }
+
+    /// What a snapshot must hold: the number of postings, and the balances that are not zero.
+    #[must_use]
+    pub fn parts(&self) -> (u64, Vec<(Account, Amount)>) {
+        let balances = self.balances.iter().map(|(account, amount)| (account.clone(), *amount));
+        (self.postings, balances.collect())
+    }
+
+    /// How many postings there were.
+    #[must_use]
+    pub fn postings(&self) -> u64 {
+        self.postings
+    }
+
+    /// The balance of an account.
+    #[must_use]
+    pub fn balance(&self, account: &Account) -> Amount {
+        self.balances.get(account).copied().unwrap_or_default()
+    }
+
+    /// All balances that are not zero.
+    pub fn balances(&self) -> impl Iterator<Item = (&Account, Amount)> {
+        self.balances.iter().map(|(account, amount)| (account, *amount))
+    }
+
+    /// What is owed, or below zero what was paid in advance.
+    #[must_use]
+    pub fn owed_by(&self, owner: Owner) -> Amount {
+        self.balance(&Account::Customer(owner))
+    }
+
+    /// Whether all balances add up to nothing (invariant I9).
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        self.balances.values().map(|amount| i128::from(amount.0)).sum::<i128>() == 0
+    }
+
+    pub(super) fn apply(&mut self, posting: &Posting) {
+        self.postings = self.postings.max(posting.number);
+        for Entry { account, amount } in &posting.entries {
+            let balance = self.balance(account).0.saturating_add(amount.0);
+            if balance == 0 {
+                self.balances.remove(account);
             } else {
-                ended.push_back(id);
+                self.balances.insert(account.clone(), Amount(balance));
             }
-            shown.extend(reservation.shown.then_some(slot));
-            reservations.insert(id, reservation);
-        }
-        let mut states = parts.slots.into_iter();
-        let promises = timelines.into_iter().map(|spans| {
-            let (service, version) = states.next().unwrap_or_default();
-            Promise { service, version, timeline: Timeline::of(spans), shown: None }
-        });
-        let mut ledger = Self {
-            spec: parts.spec,
-            version: parts.version,
-            promises: promises.collect(),
-            reservations,
-            ended,
-            tally: parts.tally,
-        };
-        shown.into_iter().for_each(|slot| ledger.reshow(slot));
-        ledger
-    }
-
-    /// What a snapshot must hold.
-    #[must_use]
-    pub fn parts(&self) -> LotParts {
-        let active = self.reservations.values().filter(|r| r.state.is_active()).cloned();
-        let ended = self.ended.iter().filter_map(|id| self.reservations.get(id)).cloned();
-        LotParts {
-            spec: Arc::clone(&self.spec),
-            version: self.version,
-            slots: self.promises.iter().map(|p| (p.service.clone(), p.version)).collect(),
-            reservations: active.chain(ended).collect(),
-            tally: self.tally,
         }
     }
 
-    /// What it is made of.
+    /// Bills a fee, line by line to where each belongs.
     #[must_use]
-    pub fn spec(&self) -> &Arc<Spec> {
-        &self.spec
+    pub fn charge(&self, about: Owner, purpose: Purpose, fee: &Fee) -> Posting {
+        self.charge_part(about, purpose, fee, Amount::ZERO)
     }
 
-    /// Changes of the lot's own values.
+    /// Bills what is left of a fee when `refund` of it is let off; tax and shares shrink with it.
     #[must_use]
-    pub fn version(&self) -> u32 {
-        self.version
-    }
-
-    /// What is promised on a slot.
-    #[must_use]
-    pub fn promise(&self, slot: SlotIndex) -> Option<&Promise> {
-        self.promises.get(slot.at())
-    }
-
-    /// What is promised, slot by slot.
-    pub fn promises(&self) -> impl Iterator<Item = &Promise> {
-        self.promises.iter()
-    }
-
-    /// Every slot that could be promised for the whole window, in order: the index of openings says the
-    /// same, but a reader asks seldom enough to look at each timeline.
-    pub fn open_slots<'a>(
-        &'a self,
-        needs: &'a Needs,
-        window: Window,
-    ) -> impl Iterator<Item = SlotIndex> + 'a {
-        let slots = self.spec.slot_indices().zip(&self.spec.slots).zip(&self.promises);
-        slots
-            .filter(|((_, slot), _)| needs.fit(slot))
-            .filter(move |(_, promise)| {
-                promise.is_offered() && promise.timeline.clash(window, None).is_none()
-            })
-            .map(|((index, _), _)| index)
-    }
-
-    /// A reservation, active or ended not long ago.
-    #[must_use]
-    pub fn reservation(&self, id: ReservationId) -> Option<&Arc<Reservation>> {
-        self.reservations.get(&id)
-    }
-
-    /// All reservations the lot remembers, in order of id.
-    pub fn reservations(&self) -> impl Iterator<Item = &Arc<Reservation>> {
-        self.reservations.values()
-    }
-
-    /// Reservations after `after` in order of id: a page of a list.
-    pub fn reservations_after(
+    pub fn charge_part(
         &self,
-        after: Option<ReservationId>,
-    ) -> impl Iterator<Item = &Arc<Reservation>> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let start = after.map_or(Unbounded, Excluded);
-        self.reservations.range((start, Unbounded)).map(|(_, reservation)| reservation)
-    }
-
-    /// The ended reservation that is forgotten next.
-    #[must_use]
-    pub fn oldest_ended(&self) -> Option<ReservationId> {
-        self.ended.front().copied()
-    }
-
-    /// The count of a counted lot.
-    #[must_use]
-    pub fn tally(&self) -> Option<&Tally> {
-        match self.spec.kind {
-            Kind::Counted => Some(&self.tally),
-            Kind::Bayed => None,
+        about: Owner,
+        purpose: Purpose,
+        fee: &Fee,
+        refund: Amount,
+    ) -> Posting {
+        let total = fee.total.saturating_sub(refund);
+        let part = |amount: Amount| match fee.total.0 {
+            0 => amount,
+            whole => share(amount, total, whole),
+        };
+        let penalties = part(fee.of(LineKind::Penalty));
+        let (tax, service_fees) = (part(fee.tax), part(fee.service_fee));
+        // What is left belongs to the operator: so the sides add up whatever was rounded.
+        let others = [tax, service_fees, penalties];
+        let revenue = others.into_iter().fold(total, Amount::saturating_sub);
+        let mut entries: SmallVec<[Entry; 4]> =
+            smallvec![Entry { account: Account::Customer(about), amount: total }];
+        for (account, amount) in [
+            (Account::Revenue, revenue),
+            (Account::Penalties, penalties),
+            (Account::ServiceFees, service_fees),
+            (Account::Tax, tax),
+        ] {
+            if amount != Amount::ZERO {
+                entries.push(Entry { account, amount: Amount(amount.0.saturating_neg()) });
+            }
         }
+        Posting { number: self.postings + 1, about, purpose, entries }
     }
 
-    /// The count judged against the capacity, for an answer.
+    /// Money that came in.
     #[must_use]
-    pub fn count_state(&self) -> CountState {
-        CountState {
-            occupied: self.tally.occupied,
-            condition: self.tally.condition(self.spec.capacity),
-            drift: self.tally.drift,
-        }
+    pub fn receive(&self, about: Owner, id: PaymentId, method: &Method, amount: Amount) -> Posting {
+        let sides = (Account::Received(method.clone()), Account::Customer(about));
+        Posting::between(about, Purpose::Payment(id), self.postings + 1, sides, amount)
     }
 
-    /// When the counter must have been heard again, or it is silent.
+    /// Money that went back.
     #[must_use]
-    pub fn counter_due_at(&self, listening_since: Timestamp) -> Option<Timestamp> {
-        let tally = self.tally()?;
-        let live = tally.observed_at.is_some() && tally.silent_since.is_none();
-        live.then(|| tally.heard_at.max(listening_since).plus(self.spec.rules.silence))
+    pub fn refund(&self, about: Owner, id: PaymentId, method: &Method, amount: Amount) -> Posting {
+        let sides = (Account::Customer(about), Account::Received(method.clone()));
+        Posting::between(about, Purpose::Refund(id), self.postings + 1, sides, amount)
     }
 
-    pub(super) fn note_count(&mut self, heartbeat: Heartbeat, now: Timestamp) {
-        let observed_at = Some(heartbeat.observed_at);
-        if heartbeat.absolute {
-            self.tally.absolute_at = self.tally.absolute_at.max(observed_at);
+    /// A penalty that is owed.
+    #[must_use]
+    pub fn penalise(&self, about: Owner, amount: Amount) -> Posting {
+        let sides = (Account::Customer(about), Account::Penalties);
+        Posting::between(about, Purpose::Penalty, self.postings + 1, sides, amount)
+    }
+
+    /// The price of a pass. What of it is tax is the plan's business, outside of here.
+    #[must_use]
+    pub fn sell(&self, about: Owner, amount: Amount) -> Posting {
+        let sides = (Account::Customer(about), Account::Revenue);
+        Posting::between(about, Purpose::Pass, self.postings + 1, sides, amount)
+    }
+
+    /// A claim that is given up.
+    #[must_use]
+    pub fn waive(&self, about: Owner, amount: Amount) -> Posting {
+        let sides = (Account::WrittenOff, Account::Customer(about));
+        Posting::between(about, Purpose::Waiver, self.postings + 1, sides, amount)
+    }
+
+    /// Takes a posting back: the same with its signs turned.
+    #[must_use]
+    pub fn reverse(&self, posting: &Posting) -> Posting {
+        let turned = posting
+            .entries
+            .iter()
+            .map(|entry| Entry { account: entry.account.clone(), amount: Amount(-entry.amount.0) });
+        Posting {
+            number: self.postings + 1,
+            about: posting.about,
+            purpose: Purpose::Reversal { of: posting.number },
+            entries: turned.collect(),
         }
-        self.tally.observed_at = self.tally.observed_at.max(observed_at);
-        self.tally.heard_at = now;
     }
 }

@@ -1,19 +1,24 @@
 //! The index behind "any slot that fits": open gaps, so that a full lot says no in microseconds.
 //!
-//! Slots that are alike (zone, size, features) form a class. Each class keeps the gaps between the
-//! promises of its slots, sorted by start, in small blocks that know the latest end inside them. A
-//! window fits a slot exactly when one gap starts at or before it and ends at or after it; blocks whose
-//! latest end is too early are skipped whole. Measured in `benches/benches/decide_apply.rs`.
+//! Slots that are alike (zone, size, features, vehicle types, walk) form a class. Classes stand in the order
+//! of the lot's allocation (`class.rs`); what it does not tell apart before it asks which opening begins
+//! latest is one group. Each class keeps the gaps between the promises of its slots, sorted by start, in
+//! small blocks that know the latest end inside them. A window fits a slot exactly when one gap starts at or
+//! before it and ends at or after it; blocks whose latest end is too early are skipped whole. Measured in
+//! `benches/benches/decide_apply.rs`.
 //!
 //! Classes and blocks are shared by reference count, so a copy of a lot for a reader costs pointers, not
 //! gaps. Total: what the index does not hold is left alone (invariant I5 finds such a difference).
 
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use imbl::Vector;
 
-use crate::ids::{SlotIndex, ZoneIndex};
-use crate::spec::{FeatureSet, Size, SlotSpec};
+use super::Needs;
+use super::class::{Alike, Place, places};
+use crate::ids::SlotIndex;
+use crate::spec::Spec;
 use crate::time::{Timestamp, Window};
 
 /// Entries in a block before it splits: a block is scanned in well under a microsecond and moved in less.
@@ -24,27 +29,6 @@ const BLOCK_GAPS_LOW: usize = BLOCK_GAPS_MAX / 4;
 const JOINED_GAPS_MAX: usize = BLOCK_GAPS_MAX / 2;
 /// Blocks that are built at once have room to grow.
 const BUILT_GAPS: usize = BLOCK_GAPS_MAX * 3 / 4;
-
-/// What a vehicle needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
-    /// The vehicle's size.
-    pub size: Size,
-    /// Features that must be there.
-    pub features: FeatureSet,
-    /// A zone it must lie in.
-    pub zone: Option<ZoneIndex>,
-}
-
-impl Needs {
-    /// Whether a slot can take it.
-    #[must_use]
-    pub fn fit(&self, slot: &SlotSpec) -> bool {
-        slot.size >= self.size
-            && slot.features.has_all(self.features)
-            && self.zone.is_none_or(|zone| slot.zone == Some(zone))
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Gap {
@@ -98,9 +82,9 @@ fn latest_end(gaps: &[Gap]) -> Option<Timestamp> {
 
 #[derive(Clone, Debug)]
 struct Class {
-    size: Size,
-    features: FeatureSet,
-    zone: Option<ZoneIndex>,
+    alike: Alike,
+    /// Classes of one group differ in nothing that is asked before the latest opening.
+    place: Place,
     /// Sorted, none empty.
     blocks: Vec<Block>,
 }
@@ -108,7 +92,7 @@ struct Class {
 /// All gaps of a lot by class. Slots that cannot take a promise (out of service, booked out) have none.
 #[derive(Clone, Debug, Default)]
 pub struct Openings {
-    /// Smallest fit first: by size, then by how much a slot offers, so that special bays last.
+    /// In the order of the lot's allocation: the first one with a gap has the best slot.
     classes: Vector<Arc<Class>>,
     class_of: Arc<Vec<u16>>,
 }
@@ -126,21 +110,9 @@ impl Eq for Openings {}
 
 impl Openings {
     /// All gaps at once, in any order.
-    pub(super) fn of(slots: &[SlotSpec], gaps: impl Iterator<Item = (SlotIndex, Window)>) -> Self {
-        let class =
-            |slot: &SlotSpec| (slot.size, slot.features.0.count_ones(), slot.features, slot.zone);
-        let mut keys: Vec<_> = slots.iter().map(class).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let class_of: Vec<u16> = slots
-            .iter()
-            .map(|slot| {
-                let position = keys.binary_search(&class(slot)).unwrap_or_default();
-                // At most one class per slot, and slots fit 16 bits (limits.rs).
-                u16::try_from(position).unwrap_or(u16::MAX)
-            })
-            .collect();
-        let mut gaps_of: Vec<Vec<Gap>> = vec![Vec::new(); keys.len()];
+    pub(super) fn of(spec: &Spec, gaps: impl Iterator<Item = (SlotIndex, Window)>) -> Self {
+        let (places, class_of) = places(spec);
+        let mut gaps_of: Vec<Vec<Gap>> = vec![Vec::new(); places.len()];
         for (slot, window) in gaps {
             let class =
                 class_of.get(slot.at()).and_then(|class| gaps_of.get_mut(usize::from(*class)));
@@ -148,10 +120,10 @@ impl Openings {
                 class.push(Gap { window, slot });
             }
         }
-        let classes = keys.into_iter().zip(gaps_of).map(|((size, _, features, zone), mut gaps)| {
+        let classes = places.into_iter().zip(gaps_of).map(|((alike, place), mut gaps)| {
             gaps.sort_unstable_by_key(Gap::order);
             let blocks = gaps.chunks(BUILT_GAPS).filter_map(|gaps| Block::new(gaps.to_vec()));
-            Arc::new(Class { size, features, zone, blocks: blocks.collect() })
+            Arc::new(Class { alike, place, blocks: blocks.collect() })
         });
         Self { classes: classes.collect(), class_of: Arc::new(class_of) }
     }
@@ -236,9 +208,9 @@ impl Openings {
         }
     }
 
-    /// The best open slot: smallest fit, then the gap that begins latest (it wastes least), then the
-    /// lowest slot. `standing` tells that a vehicle stands there; an empty bay is preferred among the
-    /// first `probes`, because a promise rests on the timeline only and never fails for a parked car.
+    /// The best open slot under the lot's allocation. `standing` tells that a vehicle stands there; an empty
+    /// bay is preferred among the first `probes`, because a promise rests on the timeline only and never
+    /// fails for a parked car.
     #[must_use]
     pub fn find(
         &self,
@@ -247,18 +219,24 @@ impl Openings {
         probes: usize,
         standing: impl Fn(SlotIndex) -> bool,
     ) -> Option<SlotIndex> {
-        let mut first = None;
-        let mut left = probes;
-        for class in self.classes.iter().filter(|class| class.fits(needs)) {
-            for gap in class.open(window) {
-                if left == 0 || !standing(gap.slot) {
-                    return Some(if left == 0 { first.unwrap_or(gap.slot) } else { gap.slot });
+        let mut probe = Probe { first: None, left: probes, standing };
+        let mut fitting = self.classes.iter().filter(|class| class.fits(needs)).peekable();
+        while let Some(class) = fitting.next() {
+            let is_next = |next: &&Arc<Class>| next.place.group == class.place.group;
+            let found = match fitting.next_if(is_next) {
+                // Mostly a group is one class.
+                None => class.open(window).find_map(|gap| probe.look(gap.slot)),
+                Some(second) => {
+                    let mut group = vec![&**class, &**second];
+                    group.extend(std::iter::from_fn(|| fitting.next_if(is_next)).map(|c| &**c));
+                    merged(&group, window).find_map(|slot| probe.look(slot))
                 }
-                first = first.or(Some(gap.slot));
-                left -= 1;
+            };
+            if found.is_some() {
+                return found;
             }
         }
-        first
+        probe.first
     }
 
     /// Every gap with its slot in a canonical order, for comparison: block boundaries depend on history.
@@ -307,8 +285,7 @@ impl Openings {
 
 impl Class {
     fn is_same(&self, other: &Self) -> bool {
-        (self.size, self.features, self.zone) == (other.size, other.features, other.zone)
-            && self.gaps().eq(other.gaps())
+        (self.alike, self.place) == (other.alike, other.place) && self.gaps().eq(other.gaps())
     }
 
     fn gaps(&self) -> impl Iterator<Item = &Gap> {
@@ -316,13 +293,14 @@ impl Class {
     }
 
     fn fits(&self, needs: &Needs) -> bool {
-        self.size >= needs.size
-            && self.features.has_all(needs.features)
-            && needs.zone.is_none_or(|zone| self.zone == Some(zone))
+        self.alike.size >= needs.size
+            && self.alike.features.has_all(needs.features)
+            && needs.zone.is_none_or(|zone| self.alike.zone == Some(zone))
+            && self.alike.vehicle_types.admits(needs.vehicle_type)
     }
 
     /// Gaps around the window, the one that begins latest first.
-    fn open(&self, window: Window) -> impl Iterator<Item = &Gap> {
+    fn open(&self, window: Window) -> impl Iterator<Item = &Gap> + use<'_> {
         let until = self.blocks.partition_point(|block| block.first.0 <= window.from);
         self.blocks[..until]
             .iter()
@@ -331,6 +309,46 @@ impl Class {
             .flat_map(move |block| block.begun(window.from).iter().rev())
             .filter(move |gap| gap.window.to >= window.to)
     }
+}
+
+/// Looks for an empty bay among the best slots, and remembers the best one of all.
+struct Probe<F> {
+    first: Option<SlotIndex>,
+    left: usize,
+    standing: F,
+}
+
+impl<F: Fn(SlotIndex) -> bool> Probe<F> {
+    /// The slot to take, once that is decided.
+    fn look(&mut self, slot: SlotIndex) -> Option<SlotIndex> {
+        if self.left == 0 {
+            return Some(self.first.unwrap_or(slot));
+        }
+        if !(self.standing)(slot) {
+            return Some(slot);
+        }
+        self.first = self.first.or(Some(slot));
+        self.left -= 1;
+        None
+    }
+}
+
+/// Open slots of several classes: the latest opening first, then by what the allocation asks after that, then
+/// in the order of the slots.
+fn merged<'a>(group: &[&'a Class], window: Window) -> impl Iterator<Item = SlotIndex> + use<'a> {
+    use core::cmp::Reverse;
+    let mut open: Vec<_> = group.iter().map(|class| (class.open(window), class.place)).collect();
+    let mut heap = BinaryHeap::with_capacity(open.len());
+    let key = |gap: &Gap, place: Place| (gap.window.from, Reverse(place.then), Reverse(gap.slot));
+    for (number, (gaps, place)) in open.iter_mut().enumerate() {
+        heap.extend(gaps.next().map(|gap| (key(gap, *place), number)));
+    }
+    std::iter::from_fn(move || {
+        let ((_, _, Reverse(slot)), number) = heap.pop()?;
+        let (gaps, place) = &mut open[number];
+        heap.extend(gaps.next().map(|gap| (key(gap, *place), number)));
+        Some(slot)
+    })
 }
 
 /// The block a gap belongs into: the last one that begins at or before it.

@@ -1,6 +1,9 @@
 //! One reservation: its window, its state, and the one moment at which it next changes by itself.
 
-use crate::ids::{Pseudonym, ReservationId, SlotIndex};
+use std::sync::Arc;
+
+use super::pricing::Price;
+use crate::ids::{Pseudonym, ReservationId, SeriesId, SlotIndex};
 use crate::spec::Rules;
 use crate::time::{Timestamp, Window};
 
@@ -11,6 +14,21 @@ pub enum Proof {
     Seen,
     /// The slot has no live sensor: nobody can know, so the driver is believed.
     Assumed,
+    /// A gate or camera read a credential.
+    Scanned,
+    /// Staff saw him.
+    Staff,
+    /// The driver said so himself.
+    Driver,
+}
+
+/// Of what a holder is reminded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reminder {
+    /// His time begins soon.
+    Start,
+    /// His time ends soon.
+    End,
 }
 
 /// Where a reservation is in its life.
@@ -64,6 +82,12 @@ pub struct Reservation {
     pub holder: Pseudonym,
     /// The vehicle, when told.
     pub vehicle: Option<Pseudonym>,
+    /// What it costs, and in which terms.
+    pub price: Option<Arc<Price>>,
+    /// The recurring request it is an occurrence of.
+    pub series: Option<SeriesId>,
+    /// Of what its holder was reminded last.
+    pub reminded: Option<Reminder>,
     /// A reason code given with the cancellation.
     pub reason: Option<Box<str>>,
     /// Whether the slot shows as held for it.
@@ -83,6 +107,8 @@ pub enum Due {
     Expiry,
     /// Its slot begins to show as held.
     HoldBegins,
+    /// Its holder is reminded.
+    Remind(Reminder),
     /// Did somebody come?
     Arrival,
     /// The window ends.
@@ -101,6 +127,37 @@ impl Reservation {
             State::Completed | State::Cancelled | State::Expired | State::NoShow => return None,
         };
         let begins = (self.window.from.minus(rules.hold_lead), Due::HoldBegins);
-        Some(if self.shown { by_state } else { by_state.min(begins) })
+        let by_state = if self.shown { by_state } else { by_state.min(begins) };
+        Some(self.reminder(rules).map_or(by_state, |reminder| by_state.min(reminder)))
+    }
+
+    /// The next reminder: of the start while nobody came, of the end while somebody is there.
+    fn reminder(&self, rules: &Rules) -> Option<(Timestamp, Due)> {
+        let (of, lead, instant) = match self.state {
+            State::Confirmed if self.reminded.is_none() => {
+                (Reminder::Start, rules.remind_before_start, self.window.from)
+            }
+            State::CheckedIn { .. } if self.reminded != Some(Reminder::End) => {
+                (Reminder::End, rules.remind_before_end, self.window.to)
+            }
+            State::Confirmed
+            | State::CheckedIn { .. }
+            | State::Held { .. }
+            | State::Completed
+            | State::Cancelled
+            | State::Expired
+            | State::NoShow => return None,
+        };
+        (lead.0 > 0).then_some((instant.minus(lead), Due::Remind(of)))
+    }
+
+    /// Of what nobody need be reminded any more when a promise of `window` is made: of moments that lie
+    /// behind.
+    #[must_use]
+    pub(super) fn reminded_at(window: Window, rules: &Rules, at: Timestamp) -> Option<Reminder> {
+        if window.to.minus(rules.remind_before_end) <= at {
+            return Some(Reminder::End);
+        }
+        (window.from.minus(rules.remind_before_start) <= at).then_some(Reminder::Start)
     }
 }

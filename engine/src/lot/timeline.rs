@@ -5,16 +5,35 @@
 
 use std::sync::Arc;
 
-use crate::ids::ReservationId;
+use crate::ids::{PassId, Pseudonym, ReservationId, SessionId};
 use crate::time::{Timestamp, Window};
+
+/// Who has a slot for a stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    /// Somebody who asked before.
+    Reservation(ReservationId),
+    /// Somebody who is there: a drive-in, one who came early, one who stays on.
+    Session(SessionId),
+    /// A vehicle that never came in: it owes penalties, and has no slot.
+    Vehicle(Pseudonym),
+    /// A pass: it owes its price, and has no slot.
+    Pass(PassId),
+}
+
+impl From<ReservationId> for Owner {
+    fn from(id: ReservationId) -> Self {
+        Self::Reservation(id)
+    }
+}
 
 /// One promised stretch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// When.
     pub window: Window,
-    /// For which reservation.
-    pub reservation: ReservationId,
+    /// Who has it.
+    pub owner: Owner,
 }
 
 /// Sorted spans of one slot.
@@ -32,13 +51,19 @@ impl Timeline {
 
     /// The first promise that shares an instant with `window`, leaving out `except`.
     #[must_use]
-    pub fn clash(&self, window: Window, except: Option<ReservationId>) -> Option<Span> {
+    pub fn clash(&self, window: Window, except: Option<Owner>) -> Option<Span> {
+        self.clash_with(window, |owner| Some(owner) != except)
+    }
+
+    /// The first stretch that shares an instant with `window` and whose owner counts.
+    pub(super) fn clash_with(
+        &self,
+        window: Window,
+        counts: impl Fn(Owner) -> bool,
+    ) -> Option<Span> {
         let first = self.spans.partition_point(|span| span.window.to <= window.from);
-        self.spans[first..]
-            .iter()
-            .take_while(|span| span.window.from < window.to)
-            .find(|span| Some(span.reservation) != except)
-            .copied()
+        let spans = self.spans[first..].iter().take_while(|span| span.window.from < window.to);
+        spans.copied().find(|span| counts(span.owner))
     }
 
     /// The promises in order of time, however they come.
@@ -47,11 +72,11 @@ impl Timeline {
         Self { spans: Arc::new(spans) }
     }
 
-    /// The gap that holds the instants around `window`, which must be free but for the promise `except`.
-    pub(super) fn gap_around(&self, window: Window, except: ReservationId) -> Window {
+    /// The gap that holds the instants around `window`, which must be free but for what `except` has.
+    pub(super) fn gap_around(&self, window: Window, except: Owner) -> Window {
         let next = self.spans.partition_point(|span| span.window.from < window.to);
         let (before, after) = self.spans.split_at(next);
-        let other = |span: &&Span| span.reservation != except;
+        let other = |span: &&Span| span.owner != except;
         let before = before.iter().rev().find(other).map(|span| span.window.to);
         let after = after.iter().find(other).map(|span| span.window.from);
         Window { from: before.unwrap_or(Timestamp::MIN), to: after.unwrap_or(Timestamp::MAX) }
@@ -69,7 +94,7 @@ impl Timeline {
         Arc::make_mut(&mut self.spans).insert(position, span);
     }
 
-    pub(super) fn remove(&mut self, reservation: ReservationId) {
-        Arc::make_mut(&mut self.spans).retain(|span| span.reservation != reservation);
+    pub(super) fn remove(&mut self, owner: Owner) {
+        Arc::make_mut(&mut self.spans).retain(|span| span.owner != owner);
     }
 }

@@ -12,6 +12,7 @@ use lotkeeper_engine::counts::LotCounts;
 use lotkeeper_engine::ids::{LotId, Pseudonym, ReservationId, SlotId, SlotIndex, ZoneIndex};
 use lotkeeper_engine::invariants;
 use lotkeeper_engine::lot::{self, Bays, Caller, Choice, Lot, Needs, Outcome, Rejection, Reserve};
+use lotkeeper_engine::money::PerMille;
 use lotkeeper_engine::slot::{self, Reading, SensorRules, Slot, Source};
 use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Rules, Size, SlotSpec, Spec, Zone};
 use lotkeeper_engine::status::Status;
@@ -58,6 +59,10 @@ pub fn rules() -> Rules {
         no_show: Seconds(600),
         silence: Seconds(4_000),
         skew: Seconds(60),
+        // Reminders would be in every story; they have their own.
+        remind_before_start: Seconds(0),
+        remind_before_end: Seconds(0),
+        ..Rules::default()
     }
 }
 
@@ -72,6 +77,7 @@ pub fn slot_spec(number: usize) -> SlotSpec {
         zone: None,
         size: Size::Standard,
         features: FeatureSet::default(),
+        ..SlotSpec::default()
     }
 }
 
@@ -84,17 +90,13 @@ pub fn spec(kind: Kind, capacity: u32, slots: Vec<SlotSpec>) -> Spec {
         name: "Market Street".into(),
         kind,
         capacity,
-        place: Place {
-            time_zone: "Europe/Berlin".into(),
-            currency: "EUR".into(),
-            city: None,
-            position: None,
-        },
+        place: Place { time_zone: "Europe/Berlin".into(), ..Place::default() },
         zones: vec![zone("level-1"), zone("level-2")],
         features: vec!["ev".into(), "covered".into()],
         slots,
         rules: rules(),
         created_at: at(0),
+        ..Spec::default()
     }
 }
 
@@ -128,6 +130,9 @@ pub fn reserve_slot(id: u32, slot: u16, window: Window) -> Reserve {
         hold: None,
         holder: holder(1),
         vehicle: None,
+        vehicle_type: None,
+        discounts: Box::default(),
+        series: None,
     }
 }
 
@@ -153,6 +158,14 @@ pub struct Seen<'a>(pub &'a [Slot]);
 impl Bays for Seen<'_> {
     fn occupied(&self, slot: SlotIndex) -> Option<bool> {
         self.0.get(slot.at()).and_then(Slot::occupied)
+    }
+
+    fn occupied_since(&self, slot: SlotIndex) -> Option<Timestamp> {
+        self.0.get(slot.at())?.hearing.map(|hearing| hearing.changed_at)
+    }
+
+    fn occupancy(&self) -> PerMille {
+        PerMille(0)
     }
 }
 
@@ -325,7 +338,7 @@ pub fn cancel(id: u32, by: Caller) -> lot::Command {
 
 pub fn modify(id: u32, from: Option<Timestamp>, to: Option<Timestamp>) -> lot::Command {
     let (id, by) = (reservation(id), Caller::Staff);
-    lot::Command::Modify { id, from, to, expected_version: None, by }
+    lot::Command::Modify { id, choice: None, from, to, expected_version: None, by }
 }
 
 /// The name of a value's variant, without what it carries.

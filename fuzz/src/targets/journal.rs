@@ -29,6 +29,10 @@ pub const PEOPLE: Target =
 pub const MARKERS: Target =
     Target { name: "markers", run: markers, seeds: marker_seeds, words: &["LKT1", "journal-"] };
 
+/// Documents of the history: which kind, then its bytes.
+pub const DOCUMENT: Target =
+    Target { name: "document", run: document, seeds: document_seeds, words: &[] };
+
 fn frames(bytes: &[u8]) {
     row_of_frames(bytes);
     let mut sealed = bytes.to_vec();
@@ -107,6 +111,14 @@ fn one_snapshot(bytes: &[u8]) {
     }
 }
 
+fn document(bytes: &[u8]) {
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    match bounded(rest, 64 * 1024, PER_BYTE, || fuzzing::document_again(*kind, rest)) {
+        Ok(again) => assert_eq!(fuzzing::document_again(*kind, &again), Ok(again)),
+        Err(error) => said(&error.to_string()),
+    }
+}
+
 fn people(bytes: &[u8]) {
     let read = bounded(bytes, 64 * 1024, 64, || fuzzing::people(bytes));
     let again = fuzzing::people_again(bytes);
@@ -142,7 +154,7 @@ fn markers(bytes: &[u8]) {
     }
 }
 
-/// Bytes of a fixture of format 1: every field of every record is in one of them.
+/// Bytes of a fixture.
 pub(super) fn fixture(hex: &str) -> Vec<u8> {
     let lines = hex.lines().map(|line| line.split('#').next().unwrap_or_default());
     let digits: Vec<u32> = lines.flat_map(str::chars).filter_map(|c| c.to_digit(16)).collect();
@@ -151,12 +163,30 @@ pub(super) fn fixture(hex: &str) -> Vec<u8> {
 }
 
 fn frame_seeds() -> Vec<Vec<u8>> {
-    let commits = include_str!("../../../storage/tests/fixtures/format-1/commits.hex");
-    vec![fixture(commits), Vec::new()]
+    // Every field of every record of each format is in one of them.
+    let fixtures = [
+        include_str!("../../../storage/tests/fixtures/format-1/commits.hex"),
+        include_str!("../../../storage/tests/fixtures/format-2/commits.hex"),
+        include_str!("../../../storage/tests/fixtures/format-3/commits.hex"),
+        include_str!("../../../storage/tests/fixtures/format-3/stays.hex"),
+        include_str!("../../../storage/tests/fixtures/format-3/story.hex"),
+    ];
+    fixtures.into_iter().map(fixture).chain([Vec::new()]).collect()
 }
 
 pub(super) fn snapshot_seeds() -> Vec<Vec<u8>> {
-    vec![fixture(include_str!("../../../storage/tests/fixtures/format-1/snapshot.hex"))]
+    let fixtures = [
+        include_str!("../../../storage/tests/fixtures/format-1/snapshot.hex"),
+        include_str!("../../../storage/tests/fixtures/format-3/snapshot.hex"),
+        include_str!("../../../storage/tests/fixtures/format-3/stays-snapshot.hex"),
+    ];
+    fixtures.into_iter().map(fixture).collect()
+}
+
+fn document_seeds() -> Vec<Vec<u8>> {
+    let snapshots = snapshot_seeds();
+    let decoded = snapshots.iter().filter_map(|bytes| decode_snapshot(bytes).ok());
+    decoded.flat_map(|snapshot| fuzzing::documents_of(&snapshot)).collect()
 }
 
 pub(super) fn people_seeds() -> Vec<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! All targets, in one table.
 
 mod backups;
+mod credentials;
 mod data_files;
 mod journal;
 mod messages;
@@ -14,6 +15,7 @@ use crate::Target;
 pub const TARGETS: &[Target] = &[
     journal::FRAMES,
     journal::SNAPSHOT,
+    journal::DOCUMENT,
     journal::PEOPLE,
     journal::MARKERS,
     backups::BACKUP,
@@ -23,6 +25,10 @@ pub const TARGETS: &[Target] = &[
     messages::BINARY,
     tokens::TOKEN,
     tokens::CLAIMS,
+    credentials::QR,
+    credentials::TICKET,
+    credentials::PLATE_RECOGNIZER,
+    credentials::REKOR,
     texts::VEHICLE,
     texts::FIELDS,
     texts::JSON,

@@ -2,10 +2,12 @@
 
 use lotkeeper_gateway::config::{Config, DEFAULT_TOML};
 use lotkeeper_gateway::fuzzing;
+use lotkeeper_gateway::plate;
 use lotkeeper_gateway::wire::cursor::{self, List};
 use lotkeeper_gateway::wire::instant::{self, Instant};
 use lotkeeper_gateway::wire::vehicle::Vehicle;
 use lotkeeper_gateway::wire::{Refusal, from_json, is_code, pointer};
+use lotkeeper_storage::PersonKind;
 use serde_json::Value;
 
 use crate::{Target, bounded, said};
@@ -15,7 +17,7 @@ pub const VEHICLE: Target = Target {
     name: "vehicle",
     run: vehicle,
     seeds: vehicle_seeds,
-    words: &["\u{2013}", "ß", "ŉ", "京"],
+    words: &["\u{2013}", "ß", "ŉ", "京", "·", "Ａ", "І", "\u{308}", "\nGB"],
 };
 /// Cursors, instants, codes, `If-Match`, `Idempotency-Key`, request ids.
 pub const FIELDS: Target = Target {
@@ -62,6 +64,15 @@ fn vehicle(bytes: &[u8]) {
             // One vehicle has one form, however often it goes round.
             let again = Vehicle::from_canonical(&clear).canonical();
             assert_eq!(again.as_ref(), Ok(&clear));
+            // And one identity, which every spelling leads to.
+            let identity = plate::identity(PersonKind::Vehicle, &clear);
+            let (country, compact) = identity.split_once(' ').expect("a country and a plate");
+            assert!(compact.chars().all(char::is_alphanumeric), "{compact}");
+            let bare = Vehicle { plate: compact.to_lowercase(), country: Some(country.to_owned()) };
+            if let Ok(bare) = bare.canonical() {
+                assert_eq!(plate::identity(PersonKind::Vehicle, &bare), identity, "{clear}");
+            }
+            assert_eq!(plate::identity(PersonKind::Vehicle, &identity), identity);
         }
         Err(faults) => {
             for fault in faults {
@@ -157,7 +168,17 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
 }
 
 fn vehicle_seeds() -> Vec<Vec<u8>> {
-    texts(&["B-XY 123\nD", "b - xy   123 ", "京A12345\nCHN", "straße 1\nd", "B\u{2013}XY\t1"])
+    texts(&[
+        "B-XY 123\nD",
+        "b - xy   123 ",
+        "京A12345\nCHN",
+        "straße 1\nd",
+        "B\u{2013}XY\t1",
+        "AB1O CDE\nGB",
+        "а123вс77\nRUS",
+        "٣٤٥\nET",
+        "wu\u{308} x.1\nD",
+    ])
 }
 
 fn field_seeds() -> Vec<Vec<u8>> {

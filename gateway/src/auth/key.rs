@@ -14,6 +14,8 @@ use crate::config;
 
 /// The made key, inside the data directory.
 pub const FILE_NAME: &str = "signing.key";
+/// As errors and logs call it.
+const SIGNING_KEY: &str = "signing key";
 const MADE_KEY_BYTES: usize = 32;
 const OWNER_ONLY: u32 = 0o600;
 
@@ -40,8 +42,10 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// The file cannot be used.
-    #[error("{operation} signing key file {path} failed: {cause}")]
+    #[error("{operation} {what} file {path} failed: {cause}")]
     File {
+        /// Which key's.
+        what: &'static str,
         /// What was tried.
         operation: &'static str,
         /// On what.
@@ -51,10 +55,12 @@ pub enum KeyError {
     },
     /// The file has nothing usable in it.
     #[error(
-        "signing key file {path} holds no key; put at least 32 random characters into it, or delete \
+        "{what} file {path} holds no key; put at least 32 random characters into it, or delete \
          it if it was made by an interrupted start"
     )]
     Empty {
+        /// Which key's.
+        what: &'static str,
         /// Which file.
         path: PathBuf,
     },
@@ -74,9 +80,14 @@ pub fn for_server(config: &config::Config) -> Result<Vec<String>, KeyError> {
         return Err(KeyError::Required { listen });
     }
     let path = config.storage.data.join(FILE_NAME);
-    match read(&path)? {
+    read_or_make(SIGNING_KEY, &path)
+}
+
+/// The keys of a file, or one that is made and put there.
+pub(crate) fn read_or_make(what: &'static str, path: &Path) -> Result<Vec<String>, KeyError> {
+    match read(what, path)? {
         Some(keys) => Ok(keys),
-        None => make(&path).map(|key| vec![key]),
+        None => make(what, path).map(|key| vec![key]),
     }
 }
 
@@ -90,59 +101,89 @@ pub fn for_minting(config: &config::Config) -> Result<Vec<String>, KeyError> {
         return Ok(configured);
     }
     let path = config.storage.data.join(FILE_NAME);
-    read(&path)?.ok_or(KeyError::None { path })
+    read(SIGNING_KEY, &path)?.ok_or(KeyError::None { path })
+}
+
+/// Keys as a section of the configuration has them.
+pub(crate) struct Configured<'a> {
+    /// As errors call it.
+    pub what: &'static str,
+    /// The section.
+    pub section: &'static str,
+    /// The key that signs.
+    pub key: Option<&'a String>,
+    /// A file with keys.
+    pub key_file: Option<&'a Path>,
+    /// Further keys.
+    pub keys: &'a [String],
+}
+
+impl Configured<'_> {
+    /// The one that signs first; none when the section is silent.
+    pub(crate) fn read(&self) -> Result<Vec<String>, KeyError> {
+        let mut keys: Vec<String> = self.key.into_iter().cloned().collect();
+        if let Some(path) = self.key_file {
+            let found = read(self.what, path)?.ok_or_else(|| KeyError::File {
+                what: self.what,
+                operation: "reading",
+                path: path.to_owned(),
+                cause: format!("it does not exist; create it or correct {}.key_file", self.section),
+            })?;
+            keys.extend(found);
+        }
+        keys.extend(self.keys.iter().cloned());
+        Ok(keys)
+    }
 }
 
 fn configured(auth: &config::Auth) -> Result<Vec<String>, KeyError> {
-    let mut keys: Vec<String> = auth.key.iter().cloned().collect();
-    if let Some(path) = &auth.key_file {
-        let found = read(path)?.ok_or_else(|| KeyError::File {
-            operation: "reading",
-            path: path.clone(),
-            cause: "it does not exist; create it or correct auth.key_file".to_owned(),
-        })?;
-        keys.extend(found);
-    }
-    keys.extend(auth.keys.iter().cloned());
-    Ok(keys)
+    let config::Auth { key, key_file, keys, .. } = auth;
+    let (key, key_file) = (key.as_ref(), key_file.as_deref());
+    Configured { what: SIGNING_KEY, section: "auth", key, key_file, keys }.read()
 }
 
 /// One key per line; nothing when the file does not exist.
-fn read(path: &Path) -> Result<Option<Vec<String>>, KeyError> {
+fn read(what: &'static str, path: &Path) -> Result<Option<Vec<String>>, KeyError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed("reading", path, &error)),
+        Err(error) => return Err(failed(what, "reading", path, &error)),
     };
     let keys: Vec<String> =
         text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if keys.is_empty() {
-        return Err(KeyError::Empty { path: path.to_owned() });
+        return Err(KeyError::Empty { what, path: path.to_owned() });
     }
-    let mode =
-        std::fs::metadata(path).map_err(|e| failed("reading", path, &e))?.permissions().mode();
+    let found = std::fs::metadata(path).map_err(|error| failed(what, "reading", path, &error))?;
+    let mode = found.permissions().mode();
     if mode & 0o077 != 0 {
         tracing::warn!(path = %path.display(), mode = format!("{:o}", mode & 0o777),
-            "others can read the signing key; `chmod 600` it");
+            "others can read the {what}; `chmod 600` it");
     }
     Ok(Some(keys))
 }
 
-fn make(path: &Path) -> Result<String, KeyError> {
+fn make(what: &'static str, path: &Path) -> Result<String, KeyError> {
     let mut bytes = [0_u8; MADE_KEY_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| KeyError::File {
+        what,
         operation: "drawing randomness for",
         path: path.to_owned(),
         cause: error.to_string(),
     })?;
     let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory).map_err(|error| failed("creating", directory, &error))?;
-    write_durably(path, &key).map_err(|error| failed("writing", path, &error))?;
+    lotkeeper_storage::make_dir_durably(directory).map_err(|error| KeyError::File {
+        what,
+        operation: "creating",
+        path: directory.to_owned(),
+        cause: error.to_string(),
+    })?;
+    write_durably(path, &key).map_err(|error| failed(what, "writing", path, &error))?;
     File::open(directory)
         .and_then(|directory| directory.sync_all())
-        .map_err(|error| failed("syncing", directory, &error))?;
-    tracing::info!(path = %path.display(), "made a signing key; `lotkeeper token` uses it");
+        .map_err(|error| failed(what, "syncing", directory, &error))?;
+    tracing::info!(path = %path.display(), "made a {what}");
     Ok(key)
 }
 
@@ -152,8 +193,13 @@ fn write_durably(path: &Path, key: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn failed(operation: &'static str, path: &Path, error: &std::io::Error) -> KeyError {
-    KeyError::File { operation, path: path.to_owned(), cause: error.to_string() }
+fn failed(
+    what: &'static str,
+    operation: &'static str,
+    path: &Path,
+    error: &std::io::Error,
+) -> KeyError {
+    KeyError::File { what, operation, path: path.to_owned(), cause: error.to_string() }
 }
 
 #[cfg(test)]

@@ -65,6 +65,24 @@ pub enum Error {
         /// The chain of causes.
         reason: String,
     },
+    /// It was reached and began to answer well; the rest never came.
+    #[error(
+        "{action} was answered with {status} and cut off after {bytes} bytes: {reason}; what the server says of \
+         it is in its log{}",
+        request.as_ref().map_or_else(String::new, |id| format!(", with the request id {id}"))
+    )]
+    CutOff {
+        /// Method and address.
+        action: String,
+        /// The HTTP status, which was sent before anybody knew.
+        status: u16,
+        /// What came before it ended.
+        bytes: u64,
+        /// The server's name for the request.
+        request: Option<String>,
+        /// The chain of causes.
+        reason: String,
+    },
     /// The server refused.
     #[error("{action} was refused: {problem}")]
     Refused {
@@ -103,7 +121,7 @@ impl Error {
     /// Whether the same may well succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::CutOff { .. } => true,
             Self::Refused { problem, .. } => matches!(problem.status, 429 | 502 | 503 | 504),
             // 4400, 4401 and 4403 need a person; the rest, and a mere break, pass.
             Self::Closed { code, .. } => !matches!(code, Some(4400 | 4401 | 4403)),
@@ -142,7 +160,7 @@ impl Error {
 }
 
 /// The whole chain of causes: the first link alone often says only "error sending request".
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

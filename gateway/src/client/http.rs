@@ -13,7 +13,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::error::chain;
 use super::{Endpoint, Error, Problem};
+use crate::request_id;
 
 /// A lot of 10,000 slots is made durable within a commit; a minute is far beyond that.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -92,7 +94,9 @@ impl Client {
             let answer = response.bytes().await.unwrap_or_default();
             return Err(Error::Refused { action, problem: Problem::from_body(status, &answer) });
         }
-        Ok(Download { action, response })
+        let request = response.headers().get(request_id::HEADER);
+        let request = request.and_then(|id| id.to_str().ok()).map(str::to_owned);
+        Ok(Download { action, request, bytes: 0, response })
     }
 
     async fn request<T: DeserializeOwned>(
@@ -122,6 +126,10 @@ impl Client {
 /// A long answer.
 pub struct Download {
     action: String,
+    /// The server's name for it.
+    request: Option<String>,
+    /// What came so far.
+    bytes: u64,
     response: reqwest::Response,
 }
 
@@ -129,14 +137,30 @@ impl Download {
     /// What came next; nothing at the end. A server that is silent for a minute is given up.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
         let piece = tokio::time::timeout(REQUEST_TIMEOUT, self.response.chunk()).await;
-        let piece = piece.map_err(|_| silent(&self.action))?;
-        piece.map_err(|error| Error::from_reqwest(&self.action, &error))
+        let piece = piece.map_err(|_| self.cut_off(no_piece()))?;
+        let piece = piece.map_err(|error| self.cut_off(chain(&error)))?;
+        self.bytes += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Ok(piece)
+    }
+
+    /// The address is good, since an answer began: what ended it is the server's, or the road's.
+    fn cut_off(&self, reason: String) -> Error {
+        Error::CutOff {
+            action: self.action.clone(),
+            status: self.response.status().as_u16(),
+            bytes: self.bytes,
+            request: self.request.clone(),
+            reason,
+        }
     }
 }
 
 fn silent(action: &str) -> Error {
-    let reason = format!("nothing came for {} s", REQUEST_TIMEOUT.as_secs());
-    Error::Unreachable { action: action.to_owned(), reason }
+    Error::Unreachable { action: action.to_owned(), reason: no_piece() }
+}
+
+fn no_piece() -> String {
+    format!("nothing came for {} s", REQUEST_TIMEOUT.as_secs())
 }
 
 /// The header value of a token, marked so that no debug output prints it.

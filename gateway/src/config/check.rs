@@ -12,10 +12,13 @@ use lotkeeper_engine::spec::Rules;
 use lotkeeper_engine::time::Seconds;
 
 use super::raw::{
-    RawAuth, RawConfig, RawEngine, RawLog, RawRules, RawServer, RawStorage, RawStream,
+    RawAuth, RawCameras, RawConfig, RawCredentials, RawEngine, RawLog, RawPayments, RawRules,
+    RawServer, RawStorage, RawStream,
 };
-use super::{Auth, Config, ConfigError, DefaultRules, Engine, Ingest, Log, LogFormat};
-use super::{Rate, Server, Storage, Stream};
+use super::{Auth, Cameras, Config, ConfigError, Credentials, DefaultRules, Engine, Ingest};
+use super::{Log, LogFormat};
+use super::{Payments, Rate, Server, Storage, Stream};
+use crate::provider;
 
 /// Largest number anybody means; also what TOML can say.
 const MANY: i64 = i64::MAX;
@@ -95,6 +98,9 @@ pub(super) fn check(raw: RawConfig, origins: &Origins) -> Result<Config, ConfigE
             )?,
         },
         auth: auth(raw.auth, origins)?,
+        credentials: credentials(raw.credentials, origins)?,
+        cameras: cameras(&raw.cameras, origins)?,
+        payments: payments(raw.payments, origins)?,
         rules: rules(&raw.rules, origins)?,
         rate: Rate {
             anonymous_per_hour: rate(
@@ -215,6 +221,11 @@ fn storage(raw: &RawStorage, origins: &Origins) -> Result<Storage, ConfigError> 
     Ok(Storage {
         data: PathBuf::from(&raw.data),
         cache_bytes: origins.number("storage.cache_bytes", raw.cache_bytes, (MIB, MANY))?,
+        history_cache_bytes: origins.number(
+            "storage.history_cache_bytes",
+            raw.history_cache_bytes,
+            (MIB, MANY),
+        )?,
         rotate_bytes: origins.number("storage.rotate_bytes", raw.rotate_bytes, (16 * MIB, MANY))?,
         archive_retention_seconds: origins.number(
             "storage.archive_retention_seconds",
@@ -265,8 +276,13 @@ fn stream(raw: &RawStream, origins: &Origins) -> Result<Stream, ConfigError> {
     })
 }
 
-fn auth(raw: RawAuth, origins: &Origins) -> Result<Auth, ConfigError> {
-    let given = raw.key.iter_keys("auth.key").chain(raw.keys.iter().map(|key| ("auth.keys", key)));
+/// Keys are long enough: the one that signs, and the others.
+fn long_enough(
+    (name, key): (&'static str, &String),
+    (names, keys): (&'static str, &[String]),
+    origins: &Origins,
+) -> Result<(), ConfigError> {
+    let given = key.iter_keys(name).chain(keys.iter().map(|key| (names, key)));
     for (name, key) in given {
         if key.len() < KEY_CHARS_MIN {
             // The value itself is a secret, however short.
@@ -277,6 +293,11 @@ fn auth(raw: RawAuth, origins: &Origins) -> Result<Auth, ConfigError> {
             return Err(origins.refuse(name, &shown, remedy));
         }
     }
+    Ok(())
+}
+
+fn auth(raw: RawAuth, origins: &Origins) -> Result<Auth, ConfigError> {
+    long_enough(("auth.key", &raw.key), ("auth.keys", &raw.keys), origins)?;
     Ok(Auth {
         key: Some(raw.key).filter(|key| !key.is_empty()),
         key_file: Some(raw.key_file).filter(|path| !path.is_empty()).map(PathBuf::from),
@@ -287,6 +308,59 @@ fn auth(raw: RawAuth, origins: &Origins) -> Result<Auth, ConfigError> {
             (1, 10 * YEAR),
         )?,
         backup_tenant: raw.backup_tenant,
+    })
+}
+
+fn credentials(raw: RawCredentials, origins: &Origins) -> Result<Credentials, ConfigError> {
+    long_enough(("credentials.key", &raw.key), ("credentials.keys", &raw.keys), origins)?;
+    let after =
+        origins.number("credentials.qr_after_end_seconds", raw.qr_after_end_seconds, (0, YEAR))?;
+    Ok(Credentials {
+        key: Some(raw.key).filter(|key| !key.is_empty()),
+        key_file: Some(raw.key_file).filter(|path| !path.is_empty()).map(PathBuf::from),
+        keys: raw.keys,
+        qr_after_end: Seconds(after),
+    })
+}
+
+fn cameras(raw: &RawCameras, origins: &Origins) -> Result<Cameras, ConfigError> {
+    Ok(Cameras {
+        confidence_percent_min: origins.number(
+            "cameras.confidence_percent_min",
+            raw.confidence_percent_min,
+            (0, 100),
+        )?,
+        visit: Seconds(origins.number("cameras.visit_seconds", raw.visit_seconds, (0, 3_600))?),
+        remembered_max: origins.number(
+            "cameras.remembered_max",
+            raw.remembered_max,
+            (1, 65_536),
+        )?,
+    })
+}
+
+fn payments(raw: RawPayments, origins: &Origins) -> Result<Payments, ConfigError> {
+    if let Some(other) = raw.providers.iter().find(|name| !provider::NAMES.contains(&&***name)) {
+        let remedy = format!("is not one of {}", provider::NAMES.join(", "));
+        return Err(origins.refuse("payments.providers", other, remedy));
+    }
+    Ok(Payments {
+        providers: raw.providers,
+        invoice_amount_max: origins.number(
+            "payments.invoice_amount_max",
+            raw.invoice_amount_max,
+            (1, limits::AMOUNT_MAX),
+        )?,
+        provider_timeout: origins.seconds(
+            "payments.provider_timeout_seconds",
+            raw.provider_timeout_seconds,
+            (1, 300),
+        )?,
+        settle_every: origins.seconds(
+            "payments.settle_every_seconds",
+            raw.settle_every_seconds,
+            (1, 3_600),
+        )?,
     })
 }
 
@@ -310,6 +384,7 @@ fn rules(raw: &RawRules, origins: &Origins) -> Result<DefaultRules, ConfigError>
         no_show: seconds("rules.no_show_seconds", raw.no_show_seconds, (1, YEAR))?,
         silence: seconds("rules.silence_seconds", raw.silence_seconds, (1, YEAR))?,
         skew: seconds("rules.skew_seconds", raw.skew_seconds, (0, DAY))?,
+        ..Rules::default()
     }))
 }
 

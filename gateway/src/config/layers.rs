@@ -215,7 +215,11 @@ fn kind_of(value: &Value) -> &'static str {
 
 /// A value for an error text; secrets are not shown.
 fn shown(section: &str, value: &Value) -> String {
-    if section == "auth" { "(hidden)".to_owned() } else { value.to_string() }
+    if matches!(section, "auth" | "credentials") {
+        "(hidden)".to_owned()
+    } else {
+        value.to_string()
+    }
 }
 
 /// Levenshtein distance, for hints.

@@ -42,6 +42,12 @@ pub struct Config {
     pub ingest: Ingest,
     /// Tokens.
     pub auth: Auth,
+    /// QR codes.
+    pub credentials: Credentials,
+    /// Plate cameras.
+    pub cameras: Cameras,
+    /// Payment providers.
+    pub payments: Payments,
     /// What new lots get.
     pub rules: DefaultRules,
     /// Requests per hour.
@@ -80,6 +86,8 @@ pub struct Storage {
     pub data: PathBuf,
     /// sled's page cache.
     pub cache_bytes: u64,
+    /// The same of the history.
+    pub history_cache_bytes: u64,
     /// A larger journal is rotated.
     pub rotate_bytes: u64,
     /// Archives are kept so long.
@@ -154,8 +162,45 @@ pub struct Auth {
     pub backup_tenant: String,
 }
 
-/// What new lots get.
+/// QR codes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The key that signs them.
+    pub key: Option<String>,
+    /// A file with keys.
+    pub key_file: Option<PathBuf>,
+    /// Further keys whose codes are good.
+    pub keys: Vec<String>,
+    /// How long a code outlives what it is for.
+    pub qr_after_end: Seconds,
+}
+
+/// Plate cameras.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cameras {
+    /// Readings below move no gate.
+    pub confidence_percent_min: u8,
+    /// Readings of one plate this close are one visit.
+    pub visit: Seconds,
+    /// Cameras whose last readings are remembered.
+    pub remembered_max: usize,
+}
+
+/// Payment providers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payments {
+    /// Which there are, by name.
+    pub providers: Vec<String>,
+    /// The most that one payment of `invoice` promises, in minor units.
+    pub invoice_amount_max: i64,
+    /// How long a provider is waited for.
+    pub provider_timeout: Duration,
+    /// How often it is looked after what is not settled.
+    pub settle_every: Duration,
+}
+
+/// What new lots get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DefaultRules(pub Rules);
 
 /// Requests per hour; 0 is no limit.
@@ -202,6 +247,18 @@ impl std::fmt::Debug for Auth {
     }
 }
 
+impl std::fmt::Debug for Credentials {
+    /// As for tokens: keys must not reach a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("key", &self.key.as_ref().map(|_| "set"))
+            .field("key_file", &self.key_file)
+            .field("keys", &self.keys.len())
+            .field("qr_after_end", &self.qr_after_end)
+            .finish()
+    }
+}
+
 impl Default for Server {
     fn default() -> Self {
         Self {
@@ -223,6 +280,7 @@ impl Default for Storage {
         Self {
             data: PathBuf::from("./data"),
             cache_bytes: 32 * MIB,
+            history_cache_bytes: 16 * MIB,
             rotate_bytes: 512 * MIB,
             archive_retention_seconds: 90 * 86_400,
             free_space_floor_bytes: 256 * MIB,
@@ -278,15 +336,27 @@ impl Default for Auth {
     }
 }
 
-impl Default for DefaultRules {
+impl Default for Credentials {
     fn default() -> Self {
-        Self(Rules {
-            hold: Seconds(600),
-            hold_lead: Seconds(1_800),
-            no_show: Seconds(1_800),
-            silence: Seconds(86_400),
-            skew: Seconds(60),
-        })
+        let qr_after_end = Seconds(7 * 86_400);
+        Self { key: None, key_file: None, keys: Vec::new(), qr_after_end }
+    }
+}
+
+impl Default for Cameras {
+    fn default() -> Self {
+        Self { confidence_percent_min: 80, visit: Seconds(60), remembered_max: 1_024 }
+    }
+}
+
+impl Default for Payments {
+    fn default() -> Self {
+        Self {
+            providers: Vec::new(),
+            invoice_amount_max: 100_000,
+            provider_timeout: Duration::from_secs(10),
+            settle_every: Duration::from_secs(2),
+        }
     }
 }
 

@@ -14,6 +14,9 @@ pub(super) struct RawConfig {
     pub stream: RawStream,
     pub ingest: RawIngest,
     pub auth: RawAuth,
+    pub credentials: RawCredentials,
+    pub cameras: RawCameras,
+    pub payments: RawPayments,
     pub rules: RawRules,
     pub rate: RawRate,
     pub log: RawLog,
@@ -38,6 +41,7 @@ pub(super) struct RawServer {
 pub(super) struct RawStorage {
     pub data: String,
     pub cache_bytes: i64,
+    pub history_cache_bytes: i64,
     pub rotate_bytes: i64,
     pub archive_retention_seconds: i64,
     pub free_space_floor_bytes: i64,
@@ -84,6 +88,32 @@ pub(super) struct RawAuth {
     pub keys: Vec<String>,
     pub token_ttl_seconds: i64,
     pub backup_tenant: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCredentials {
+    pub key: String,
+    pub key_file: String,
+    pub keys: Vec<String>,
+    pub qr_after_end_seconds: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCameras {
+    pub confidence_percent_min: i64,
+    pub visit_seconds: i64,
+    pub remembered_max: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPayments {
+    pub providers: Vec<String>,
+    pub invoice_amount_max: i64,
+    pub provider_timeout_seconds: i64,
+    pub settle_every_seconds: i64,
 }
 
 #[derive(Deserialize)]

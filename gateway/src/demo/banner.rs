@@ -83,6 +83,9 @@ impl Display for Banner {
         let operator = self.token(Role::Operator);
         writeln!(f, "Console   http://{reach}/console#token={operator}")?;
         let (market, _) = city::YOURS;
+        let (staff, driver) = (self.token(Role::Staff), self.token(Role::Driver));
+        writeln!(f, "Book      http://{reach}/book#token={driver}&lot={market}")?;
+        writeln!(f, "Scan      http://{reach}/scan#token={staff}&lot={market}")?;
         writeln!(f, "Sign      {}", self.sign(market))?;
         writeln!(f, "Counted   {}", self.sign(city::COUNTED))?;
         writeln!(f, "Docs      http://{reach}/docs")?;

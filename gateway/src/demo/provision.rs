@@ -1,7 +1,8 @@
 //! Before the traffic: the city's lots exist, made at once or found from an earlier start.
 //!
 //! A lot is made whole, so a start that was interrupted is gone on with by the next. Invariant: of a lot
-//! that is found nothing is changed, except that the bay under repair is closed if somebody opened it.
+//! that is found nothing is changed, except that the bay under repair is closed if somebody opened it, and that a lot
+//! without any tariff gets the city's.
 
 use std::collections::HashMap;
 
@@ -43,6 +44,11 @@ struct FoundSlot {
     status: String,
 }
 
+#[derive(Deserialize)]
+struct TariffsPage {
+    items: Vec<Value>,
+}
+
 /// Statuses by slot code of a lot that is there already; nothing of one that is not.
 type Statuses = Option<HashMap<String, String>>;
 
@@ -72,6 +78,11 @@ async fn prepare_lot(operator: &Client, lot: &Lot, found: Statuses) -> Result<Re
     if created {
         operator.create_lot(lot).await?;
     }
+    // Asked of a found lot as well: the start before may have ended between the two.
+    let tariffs = format!("/api/v1/lots/{}/tariffs", lot.code);
+    if operator.get_json::<TariffsPage>(&tariffs).await?.items.is_empty() {
+        operator.post_json::<Value>(&tariffs, &tariff()).await?;
+    }
     let status = |code: &str| found.as_ref()?.get(code).map(String::as_str);
     for slot in lot.slots.iter().filter(|slot| slot.used_by == Use::Closed) {
         if status(&slot.code) != Some("out_of_service") {
@@ -86,6 +97,21 @@ async fn prepare_lot(operator: &Client, lot: &Lot, found: Statuses) -> Result<Re
         _ => None,
     });
     Ok(Ready { created, remembered: remembered.collect() })
+}
+
+/// Invented, like the city: what a garage in a European town might ask.
+fn tariff() -> Value {
+    json!({ "tariff": {
+        "name": "City",
+        "valid_from": "2026-01-01T00:00:00Z",
+        "rate": { "hourly": { "tiers": [{ "amount": 250, "begun": true }] } },
+        "caps": [{ "unit": "day", "anchor": "calendar", "amount": 1_800 }],
+        "grace": { "seconds": 600, "mode": "free_if_shorter" },
+        "overstay": { "grace_seconds": 900, "multiplier_per_mille": 1_500, "penalty_per_hour": 500 },
+        "lost_ticket": { "amount": 1_500, "instead": false },
+        "tax": { "code": "VAT", "rate_bp": 1_900, "included": true, "on_penalty": false },
+        "cancellation": { "steps": [{ "before_seconds": 3_600, "refund_bp": 10_000 }], "no_show_bp": 0 },
+    } })
 }
 
 async fn find(operator: &Client, lot: &Lot) -> Result<Statuses, Error> {

@@ -25,17 +25,22 @@ codes! {
     400: malformed_json malformed_request malformed_cursor;
     401: token_missing token_invalid token_expired;
     403: role_not_allowed lot_not_allowed;
-    404: not_found lot_not_found slot_not_found reservation_not_found;
+    404: not_found lot_not_found slot_not_found reservation_not_found session_not_found payment_not_found
+         tariff_not_found violation_not_found pass_not_found waiting_not_found shift_not_found;
     405: method_not_allowed;
     406: not_acceptable;
     409: slot_taken no_slot_free slot_out_of_service hold_expired reservation_ended lot_code_taken
-         id_taken request_in_progress too_many_reservations backup_in_progress;
+         id_taken request_in_progress too_many_reservations backup_in_progress session_ended
+         vehicle_inside nothing_owed payment_ended tariffs_full violation_ended violations_full
+         pass_ended passes_full slot_free waiting_ended waiting_full too_many_waiting payment_in_progress payments_full shift_closed shift_open shifts_full
+         lot_paused lot_closed change_too_late;
     410: events_pruned;
     412: version_mismatch;
     413: body_too_large;
     415: unsupported_media_type;
     422: validation_failed idempotency_key_reused not_counted reading_in_future window_in_past
-         window_too_long window_empty no_slot_fits;
+         window_too_long window_empty no_slot_fits observed_too_long_ago amount_not_owed
+         discount_unknown unpriceable too_many_occurrences search_too_wide;
     429: too_many_requests;
     500: internal;
     503: overloaded storage_full outcome_unknown shutting_down;

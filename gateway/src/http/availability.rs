@@ -11,7 +11,7 @@ use super::body::{PathOf, QueryOf};
 use super::fields;
 use crate::app::App;
 use crate::auth::Principal;
-use crate::error::Problem;
+use crate::error::{self, Problem};
 use crate::wire::availability::{Availability, AvailabilityAnswer, OpenSlots};
 use crate::wire::instant::Instant;
 use crate::wire::reservation::NeedsBody;
@@ -33,6 +33,8 @@ pub struct AvailabilityQuery {
     vehicle_size: Option<String>,
     /// Code of the zone; with a window.
     zone: Option<String>,
+    /// Code of the vehicle's type; with a window.
+    vehicle_type: Option<String>,
     /// Slots named, 1 to 500; 50 when left out; with a window.
     limit: Option<usize>,
 }
@@ -67,28 +69,25 @@ pub async fn show(
         vehicle_size: fields::size(query.vehicle_size.as_deref())?,
         features: fields::names(query.features.as_deref()),
         zone: query.zone,
+        vehicle_type: query.vehicle_type,
     };
-    let open: Vec<_> = match needs.in_lot(view.spec()) {
+    let refused = error::check_offered(&view, window).err().map(|problem| problem.code);
+    let open: Vec<_> = match needs.in_lot(view.spec()).filter(|_| refused.is_none()) {
         Some(needs) => view.lot.open_slots(&needs, window).collect(),
         None => Vec::new(),
     };
-    answer::ok(&AvailabilityAnswer::Window(OpenSlots::of(&view, window, &open, limit)))
+    let slots = OpenSlots { refused, ..OpenSlots::of(&view, window, &open, limit) };
+    answer::ok(&AvailabilityAnswer::Window(slots))
 }
 
 impl AvailabilityQuery {
     fn window(&self) -> Result<Option<Window>, Problem> {
-        match (self.from, self.to) {
-            (Some(Instant(from)), Some(Instant(to))) if from < to => Ok(Some(Window { from, to })),
-            (Some(_), Some(_)) => Err(Problem::window_empty(
-                "the window ends before it begins; `to` must be after `from`",
+        let window = fields::window(self.from, self.to)?;
+        match window {
+            None if self.has_needs() => Err(Problem::malformed_request(
+                "`features`, `vehicle_size`, `vehicle_type`, `zone` and `limit` need a window: give `from` and `to`",
             )),
-            (None, None) if self.has_needs() => Err(Problem::malformed_request(
-                "`features`, `vehicle_size`, `zone` and `limit` need a window: give `from` and `to`",
-            )),
-            (None, None) => Ok(None),
-            (Some(_), None) | (None, Some(_)) => {
-                Err(Problem::malformed_request("a window has both `from` and `to`"))
-            }
+            window => Ok(window),
         }
     }
 
@@ -96,6 +95,7 @@ impl AvailabilityQuery {
         self.features.is_some()
             || self.vehicle_size.is_some()
             || self.zone.is_some()
+            || self.vehicle_type.is_some()
             || self.limit.is_some()
     }
 }

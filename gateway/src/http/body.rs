@@ -39,6 +39,30 @@ impl JsonBody {
     }
 }
 
+/// A body of any type, for whoever reads it by its type.
+pub struct AnyBody {
+    /// The `Content-Type` as sent; empty when there is none.
+    pub content_type: String,
+    /// The bytes as sent.
+    pub bytes: Bytes,
+}
+
+impl FromRequest<App> for AnyBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let announced = announced_bytes(&parts.headers);
+        let bytes = read(body, announced, app.config.server.body_bytes_max).await?;
+        let content_type = parts.headers.get(header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if let Some(asked) = Asked::of(&parts) {
+            asked.take_turn(app).await?;
+        }
+        Ok(Self { content_type: content_type.to_owned(), bytes })
+    }
+}
+
 impl FromRequest<App> for JsonBody {
     type Rejection = Problem;
 

@@ -51,8 +51,6 @@ pub async fn take(
         ClaimOutcome::Count(outcome, state) => {
             answer::ok(&CountAnswer::new(outcome, state, done.lot_seq))
         }
-        other @ (ClaimOutcome::Lot { .. }
-        | ClaimOutcome::Slot { .. }
-        | ClaimOutcome::Reservation(_)) => Err(answer::unexpected("count", &other)),
+        other => Err(answer::unexpected("count", &other)),
     }
 }

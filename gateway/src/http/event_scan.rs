@@ -1,4 +1,5 @@
-//! Walks the log for the list of events: the whole log or one lot's, bounded in what it reads per page.
+//! Walks the log for the lists of events and scans: the whole log or one lot's, forwards or backwards, bounded
+//! in what it reads per page.
 //!
 //! Positions are sequences: global ones, or a lot's own. Nothing beyond the durable sequence is shown.
 
@@ -30,7 +31,7 @@ pub struct Log {
 pub struct Walked<T> {
     /// In order.
     pub items: Vec<T>,
-    /// The position of the last record looked at, when there are more behind it.
+    /// The position of the last record looked at, when there are more beyond it.
     pub next_after: Option<u64>,
 }
 
@@ -120,6 +121,45 @@ impl Log {
         }
         walked.next_after = Some(position);
         Ok(walked)
+    }
+
+    /// The same towards the beginning: the newest record before a position first. What has been pruned is
+    /// the end, and no refusal: who wants the last ones does not miss the first.
+    pub fn walk_back<T>(
+        &self,
+        before: u64,
+        limit: usize,
+        mut pick: impl FnMut(&Record) -> Option<T>,
+    ) -> Result<Walked<T>, Problem> {
+        let mut walked = Walked { items: Vec::new(), next_after: None };
+        let (mut end, mut read) = (before, 0);
+        let mut first = 1;
+        while end > first && read < RECORDS_READ_MAX {
+            let after = end.saturating_sub(1 + RECORDS_FETCHED as u64).max(first - 1);
+            let Some(mut records) = self.page(after, RECORDS_FETCHED)? else {
+                first = self.first()?;
+                continue;
+            };
+            records.retain(|record| self.position(record) < end);
+            for record in records.iter().rev() {
+                if walked.items.len() == limit {
+                    walked.next_after = Some(end);
+                    return Ok(walked);
+                }
+                walked.items.extend(pick(record));
+                end = self.position(record);
+            }
+            read += records.len();
+            // Nothing durable lies there (yet): the next look is below it.
+            end = end.min(after + 1);
+        }
+        walked.next_after = (end > first).then_some(end);
+        Ok(walked)
+    }
+
+    /// The position after the newest record.
+    pub fn end(&self) -> u64 {
+        1 + self.lot.as_ref().map_or(self.durable_seq, |lot| lot.view().lot_seq)
     }
 }
 
@@ -218,5 +258,25 @@ mod tests {
         assert_eq!(log.walk(next, 10, none).unwrap().next_after, None);
         let page = log.walk(0, 10, seqs).unwrap();
         assert_eq!((page.items.len(), page.next_after), (10, Some(10)));
+    }
+
+    #[test]
+    fn backwards_the_newest_come_first_and_pages_join() {
+        let log = log(301, 2_500, 2_400);
+        let mut before = log.end();
+        let mut found = Vec::new();
+        for _ in 0..3 {
+            let walked = log.walk_back(before, 800, seqs).unwrap();
+            found.extend(walked.items);
+            let Some(next) = walked.next_after else { break };
+            before = next;
+        }
+        let wanted: Vec<u64> = (301..=2_400).rev().collect();
+        assert!(found == wanted, "{} of {}, ends {:?}", found.len(), wanted.len(), found.last());
+        assert_eq!(log.walk_back(301, 10, seqs).unwrap().items, Vec::<u64>::new(), "pruned");
+        let none = |_: &Record| None::<u64>;
+        let many = super::tests::log(1, 30_000, 30_000);
+        assert_eq!(many.walk_back(30_001, 1, none).unwrap().next_after, Some(10_001));
+        assert_eq!(many.walk_back(10_001, 1, none).unwrap().next_after, None);
     }
 }

@@ -22,7 +22,7 @@ use crate::auth::{Access, Principal};
 use crate::error::Problem;
 use crate::wire::Page;
 use crate::wire::cursor::{self, List};
-use crate::wire::event::{ByBody, EventBody, Subject, kind};
+use crate::wire::event::{ByBody, EventBody, Subject};
 use crate::wire::instant::Instant;
 
 /// What a list asks for.
@@ -58,6 +58,12 @@ enum Entity {
     Slot(String),
     Reservation(ReservationId),
     Lot(String),
+    Session(Uuid),
+    Payment(Uuid),
+    Violation(Uuid),
+    Pass(Uuid),
+    Waiting(Uuid),
+    Shift(Uuid),
 }
 
 struct Filter {
@@ -187,7 +193,7 @@ impl Views<'_> {
 
 impl Filter {
     fn of(query: &EventsQuery, by: Option<Pseudonym>) -> Result<Self, Problem> {
-        let of = |text: &str| ChangeKind::ALL.into_iter().find(|kind| kind.name() == text);
+        let of = |text: &str| ChangeKind::ALL.iter().copied().find(|kind| kind.name() == text);
         Ok(Self {
             kinds: fields::values("type", query.kind.as_deref(), of)?,
             entity: query.entity.as_deref().map(Entity::of).transpose()?,
@@ -198,7 +204,7 @@ impl Filter {
 
     fn takes(&self, record: &Record, view: &LotView) -> bool {
         self.from.is_none_or(|from| record.at >= from)
-            && (self.kinds.is_empty() || self.kinds.contains(&kind(&record.event)))
+            && (self.kinds.is_empty() || self.kinds.contains(&ChangeKind::of(&record.event)))
             && self.by.is_none_or(|by| record.by.is_some_and(|asked| asked.subject == by))
             && self.entity.as_ref().is_none_or(|entity| entity.is(record, view))
     }
@@ -211,6 +217,17 @@ impl Entity {
         match what {
             "slots" => Ok(Self::Slot(name.to_owned())),
             "lots" => Ok(Self::Lot(name.to_owned())),
+            "sessions" | "payments" | "violations" | "passes" | "waiting" | "shifts" => {
+                let id = Uuid::try_parse(name).map_err(|_| unknown())?;
+                Ok(match what {
+                    "sessions" => Self::Session(id),
+                    "payments" => Self::Payment(id),
+                    "passes" => Self::Pass(id),
+                    "waiting" => Self::Waiting(id),
+                    "shifts" => Self::Shift(id),
+                    _ => Self::Violation(id),
+                })
+            }
             "reservations" => {
                 let id = Uuid::try_parse(name).map_err(|_| unknown())?;
                 Ok(Self::Reservation(ReservationId(id)))
@@ -227,6 +244,12 @@ impl Entity {
                 .and_then(|slot| view.spec().slot(slot))
                 .is_some_and(|slot| *slot.code == **code),
             Self::Reservation(id) => subject.reservation == Some(*id),
+            Self::Session(id) => subject.session.is_some_and(|session| session.0 == *id),
+            Self::Waiting(id) => subject.waiting.is_some_and(|waiting| waiting.0 == *id),
+            Self::Pass(id) => subject.pass.is_some_and(|pass| pass.0 == *id),
+            Self::Shift(id) => subject.shift.is_some_and(|shift| shift.0 == *id),
+            Self::Violation(id) => subject.violation.is_some_and(|violation| violation.0 == *id),
+            Self::Payment(id) => subject.payment.is_some_and(|payment| payment.0 == *id),
             Self::Lot(code) => subject == Subject::default() && *view.spec().code == **code,
         }
     }

@@ -1,7 +1,10 @@
 //! Query parameters that several lists share: page size, cursor, lists of names.
 
+use lotkeeper_engine::time::Window;
+
 use crate::error::Problem;
 use crate::wire::cursor::{self, List};
+use crate::wire::instant::Instant;
 use crate::wire::names::Size;
 
 use super::answer::shorten;
@@ -48,6 +51,29 @@ pub fn values<T>(
 ) -> Result<Vec<T>, Problem> {
     let value = |name: String| of(&name).ok_or_else(|| unknown(parameter, &name));
     names(given).into_iter().map(value).collect()
+}
+
+/// A value of a closed vocabulary.
+pub fn value<T>(
+    parameter: &str,
+    given: Option<&str>,
+    of: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Problem> {
+    given.map(|name| of(name).ok_or_else(|| unknown(parameter, name))).transpose()
+}
+
+/// A window, both ends or none.
+pub fn window(from: Option<Instant>, to: Option<Instant>) -> Result<Option<Window>, Problem> {
+    match (from, to) {
+        (Some(Instant(from)), Some(Instant(to))) if from < to => Ok(Some(Window { from, to })),
+        (Some(_), Some(_)) => Err(Problem::window_empty(
+            "the window ends before it begins; `to` must be after `from`",
+        )),
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => {
+            Err(Problem::malformed_request("a window has both `from` and `to`"))
+        }
+    }
 }
 
 /// A vehicle's size.

@@ -41,6 +41,13 @@ const PROBLEM_JSON: &str = "application/problem+json";
         (name = "slots", description = "The slots of a lot."),
         (name = "occupancy", description = "What sensors and gates say."),
         (name = "reservations", description = "What is promised."),
+        (name = "sessions", description = "Who is inside, and the gates."),
+        (name = "payments", description = "Money that came in."),
+        (name = "shifts", description = "What cashiers took and handed out."),
+        (name = "tariffs", description = "What parking costs."),
+        (name = "passes", description = "Who may come in without reserving."),
+        (name = "waiting", description = "Who waits for a window that is full."),
+        (name = "violations", description = "What somebody does that he may not."),
         (name = "events", description = "What happened."),
         (name = "backup", description = "Everything, to be kept elsewhere."),
         (name = "probes", description = "How the process is."),
@@ -67,7 +74,7 @@ pub fn document() -> OpenApi {
     let components = ComponentsBuilder::from(components).schema("Problem", problem());
     document.components = Some(components.build());
     for (path, item) in &mut document.paths.paths {
-        let operations = [&mut item.get, &mut item.post, &mut item.patch];
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             describe_refusals(operation, path.starts_with("/api/"));
         }

@@ -2,22 +2,22 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use lotkeeper_engine::ids::ReservationId;
-use lotkeeper_engine::lot::Caller;
+use lotkeeper_actors::Item;
+use lotkeeper_engine::lot::{Caller, Reservation};
 use lotkeeper_storage::PersonKind;
+use lotkeeper_storage::history::{Phase, Query};
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
-use uuid::Uuid;
 
 use super::answer::{self, unreadable};
 use super::body::QueryOf;
-use super::fields;
 use super::reservations::{caller, reveal};
+use super::{fields, past};
 use crate::app::App;
 use crate::auth::{Access, Principal};
 use crate::error::Problem;
-use crate::wire::Page;
-use crate::wire::cursor::{self, List};
+use crate::wire::Listed;
+use crate::wire::cursor::List;
 use crate::wire::names::ReservationState;
 use crate::wire::reservation::ReservationBody;
 
@@ -51,21 +51,14 @@ fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     }
 }
 
-/// Where a page begins: after a reservation of a lot.
-struct After {
-    lot: String,
-    id: ReservationId,
-}
-
 /// List reservations
 ///
-/// In order of lot and id. Lots remember reservations that ended for a while; the log has all. Role driver
-/// and up.
+/// Of all times, the last to be made first. Role driver and up.
 #[utoipa::path(
     get, path = "/api/v1/reservations", tag = "reservations", operation_id = "listReservations",
     params(ReservationsQuery),
     responses(
-        (status = 200, description = "Reservations.", body = Page<ReservationBody>),
+        (status = 200, description = "Reservations.", body = Listed<ReservationBody>),
         (status = 404, description = "`lot_not_found`"),
     ),
 )]
@@ -77,45 +70,18 @@ pub async fn list(
     principal.require(Access::Driver)?;
     let limit = fields::limit(query.limit)?;
     let states = fields::values("state", query.state.as_deref(), ReservationState::of)?;
-    let after = query.after()?;
-    let lots = match &query.lot {
-        Some(lot) => vec![answer::lot(&app, &principal, lot)?],
-        None => app.engine.lots(&principal.tenant),
+    let after = past::after(List::Reservations, query.cursor.as_deref())?;
+    let lots = past::lots(&app, &principal, query.lot.as_deref())?;
+    let holder = match seen_by(&app, &principal, query.mine)? {
+        None => return answer::ok(&past::nothing::<ReservationBody>(&app)),
+        Some(Caller::Staff) => None,
+        Some(Caller::Holder(holder)) => Some(holder),
     };
-    let mut page = Page { items: Vec::new(), next_cursor: None };
-    let Some(seen_by) = seen_by(&app, &principal, query.mine)? else { return answer::ok(&page) };
-    let lots = lots.iter().filter(|lot| principal.may_use_lot(lot.code(), lot.id()));
-    for lot in lots.filter(|lot| after.as_ref().is_none_or(|after| *lot.code() >= *after.lot)) {
-        let view = lot.view();
-        let start = after.as_ref().filter(|after| after.lot == lot.code()).map(|after| after.id);
-        for reservation in view.lot.reservations_after(start) {
-            let wanted = states.is_empty() || states.contains(&reservation.state.into());
-            if !wanted || !seen_by.may_touch(reservation.holder) {
-                continue;
-            }
-            if page.items.len() == limit {
-                page.next_cursor = page.items.last().map(cursor_after);
-                return answer::ok(&page);
-            }
-            page.items.push(reveal(&app, reservation, view.spec(), view.lot_seq)?);
-        }
-    }
-    answer::ok(&page)
-}
-
-fn cursor_after(last: &ReservationBody) -> String {
-    cursor::encode(List::Reservations, &format!("{}/{}", last.lot, last.id))
-}
-
-impl ReservationsQuery {
-    fn after(&self) -> Result<Option<After>, Problem> {
-        let Some(key) = fields::after(List::Reservations, self.cursor.as_deref())? else {
-            return Ok(None);
-        };
-        let (lot, id) = key.split_once('/').ok_or_else(fields::bad_cursor)?;
-        let id = Uuid::try_parse(id).map_err(|_| fields::bad_cursor())?;
-        Ok(Some(After { lot: lot.to_owned(), id: ReservationId(id) }))
-    }
+    let states = states.into_iter().map(Phase::from).collect();
+    let wanted = Query { lots, states, holder, after, ..Query::of(&principal.tenant, limit) };
+    let shown =
+        |item: &Item<Reservation>| reveal(&app, &item.document, &item.lot.view(), item.lot_seq);
+    answer::ok(&past::list(&app, List::Reservations, wanted, shown).await?)
 }
 
 /// Whose reservations the list may hold; nothing when the caller never held one.

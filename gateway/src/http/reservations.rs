@@ -6,23 +6,27 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use lotkeeper_actors::{Done, LotHandle, Origin};
+use lotkeeper_actors::{Done, Item, LotHandle, LotView, Origin};
 use lotkeeper_engine::ids::{Pseudonym, ReservationId};
-use lotkeeper_engine::lot::{Caller, Choice, Command, Reservation, Reserve};
-use lotkeeper_engine::spec::Spec;
+use lotkeeper_engine::lot::{self, Caller, Choice, Command, Reservation, Reserve};
 use lotkeeper_storage::{ClaimOutcome, PersonKind};
 use uuid::Uuid;
 
-use super::answer::{self, invalid, unreadable};
+use super::answer::{self, invalid};
 use super::body::{JsonBody, PathOf};
 use super::intent::Intent;
 use super::precondition::IfMatch;
+use super::reservation_target::{no_reservation, target};
+use super::{past, people, scans};
 use crate::app::App;
 use crate::auth::{Access, Principal};
+use crate::credential::{Claim, Kind};
 use crate::error::{self, Problem};
 use crate::wire::reservation::{
-    Cancellation, NewReservation, NoChoice, Nothing, ReservationBody, ReservationPatch,
+    self as wire, Cancellation, NeedsBody, NewReservation, NoChoice, Nothing, ReservationBody,
+    ReservationPatch,
 };
+use crate::wire::stay::SessionBody;
 use crate::wire::vehicle::Vehicle;
 
 /// Reserve a slot
@@ -36,7 +40,7 @@ use crate::wire::vehicle::Vehicle;
     responses(
         (status = 201, description = "The reservation.", body = ReservationBody, headers(("Location"), ("ETag"))),
         (status = 404, description = "`lot_not_found`, `slot_not_found`"),
-        (status = 409, description = "`slot_taken`, `no_slot_free`, `slot_out_of_service`, `id_taken`, `too_many_reservations`, `request_in_progress`"),
+        (status = 409, description = "`slot_taken`, `no_slot_free`, `slot_out_of_service`, `lot_paused`, `lot_closed`, `id_taken`, `too_many_reservations`, `request_in_progress`"),
         (status = 422, description = "`validation_failed`, `idempotency_key_reused`, `window_empty`, `window_in_past`, `window_too_long`, `no_slot_fits`"),
     ),
 )]
@@ -51,9 +55,9 @@ pub async fn create(
     request.check().map_err(invalid)?;
     let lot = answer::lot(&app, &principal, &request.lot)?;
     let origin = intent.origin(&app, &principal, body.bytes(), request.id)?;
-    let choice = choice(&lot, &request)?;
+    let choice = choice(&lot, request.slot.as_deref(), request.needs.as_ref())?;
     let vehicle = match &request.vehicle {
-        Some(vehicle) => Some(Clear::of(&app, &principal, vehicle)?),
+        Some(vehicle) => Some(Clear::of(&app, &principal, &lot, vehicle)?),
         None => None,
     };
     let command = Command::Reserve(Reserve {
@@ -61,8 +65,11 @@ pub async fn create(
         choice,
         window: request.window(),
         hold: request.hold(),
-        holder: pseudonym(&app, &principal, PersonKind::Subject, &principal.subject)?,
+        holder: people::pseudonym(&app, &principal, PersonKind::Subject, &principal.subject)?,
         vehicle: vehicle.as_ref().map(|vehicle| vehicle.pseudonym),
+        vehicle_type: request.priced_type(),
+        discounts: request.discounts.iter().map(|code| code.as_str().into()).collect(),
+        series: None,
     });
     let done = send(&app, &lot, command, origin).await?;
     let answer = shown(&app, &done, StatusCode::CREATED, vehicle)?;
@@ -70,40 +77,43 @@ pub async fn create(
     Ok(answer::with_location(answer, &format!("/api/v1/reservations/{}", reservation.id)))
 }
 
-fn choice(lot: &LotHandle, request: &NewReservation) -> Result<Choice, Problem> {
-    request.choice(lot, &lot.spec()).map_err(|no| match no {
-        NoChoice::SlotNotFound => answer::no_slot(lot, request.slot.as_deref().unwrap_or_default()),
+/// Which slot is wanted, in terms of the lot.
+pub fn choice(
+    lot: &LotHandle,
+    slot: Option<&str>,
+    needs: Option<&NeedsBody>,
+) -> Result<Choice, Problem> {
+    wire::choice(slot, needs, lot, &lot.spec()).map_err(|no| match no {
+        NoChoice::SlotNotFound => answer::no_slot(lot, slot.unwrap_or_default()),
         NoChoice::NoSlotFits => Problem::no_slot_fits(
             "no slot of this lot has the features and lies in the zone asked for; ask for less",
         ),
     })
 }
 
-fn pseudonym(
-    app: &App,
-    principal: &Principal,
-    kind: PersonKind,
-    clear: &str,
-) -> Result<Pseudonym, Problem> {
-    let interned = app.engine.vault().intern(&principal.tenant, kind, clear);
-    interned.map_err(|error| unreadable("vault", &error))
-}
-
 /// A vehicle whose clear text the request has brought: the vault need not be asked for the answer.
-struct Clear {
-    pseudonym: Pseudonym,
+pub struct Clear {
+    pub pseudonym: Pseudonym,
     canonical: String,
 }
 
 impl Clear {
-    fn of(app: &App, principal: &Principal, vehicle: &Vehicle) -> Result<Self, Problem> {
+    /// A vehicle that does not say its country is of the lot's.
+    pub fn of(
+        app: &App,
+        principal: &Principal,
+        lot: &LotHandle,
+        vehicle: &Vehicle,
+    ) -> Result<Self, Problem> {
+        let vehicle = vehicle.clone().at_home_in(people::home(&lot.view()));
         let canonical = vehicle.canonical().map_err(invalid)?;
-        let pseudonym = pseudonym(app, principal, PersonKind::Vehicle, &canonical)?;
+        let pseudonym = people::pseudonym(app, principal, PersonKind::Vehicle, &canonical)?;
         Ok(Self { pseudonym, canonical })
     }
 }
 
-async fn send(
+/// Sends a command to a lot, and waits for the answer.
+pub async fn send(
     app: &App,
     lot: &LotHandle,
     command: Command,
@@ -123,13 +133,14 @@ fn shown(
     let ClaimOutcome::Reservation(reservation) = &done.answer else {
         return Err(answer::unexpected("reservation", &done.answer));
     };
-    let spec = done.lot.spec();
+    let view = done.lot.view();
     let body = match brought.filter(|clear| reservation.vehicle == Some(clear.pseudonym)) {
         Some(clear) => {
             let vehicle = Vehicle::from_canonical(&clear.canonical);
-            ReservationBody::of(reservation, &spec, done.lot_seq, Some(vehicle))
+            let qr = token(app, &view, reservation);
+            ReservationBody::of(reservation, &view.lot, done.lot_seq, Some(vehicle), qr)
         }
-        None => reveal(app, reservation, &spec, done.lot_seq)?,
+        None => reveal(app, reservation, &view, done.lot_seq)?,
     };
     Ok(answer::with_version(answer::json(status, &body)?, body.version))
 }
@@ -138,19 +149,38 @@ fn shown(
 pub fn reveal(
     app: &App,
     reservation: &Reservation,
-    spec: &Spec,
+    view: &LotView,
     lot_seq: u64,
 ) -> Result<ReservationBody, Problem> {
-    let vehicle = match reservation.vehicle {
-        Some(pseudonym) => app
-            .engine
-            .vault()
-            .reveal(pseudonym)
-            .map_err(|error| unreadable("vault", &error))?
-            .map(|clear| Vehicle::from_canonical(&clear)),
-        None => None,
+    let vehicle = people::vehicle(app, reservation.vehicle)?;
+    let qr = token(app, view, reservation);
+    Ok(ReservationBody::of(reservation, &view.lot, lot_seq, vehicle, qr))
+}
+
+/// A reservation with the stay that came of it, as its holder sees both.
+pub fn own(
+    app: &App,
+    view: &LotView,
+    reservation: &Reservation,
+) -> Result<(ReservationBody, Option<SessionBody>), Problem> {
+    let session = view.lot.stays().of_reservation(reservation.id);
+    let session = session.map(|session| scans::body(app, view, session, view.lot_seq));
+    Ok((reveal(app, reservation, view, view.lot_seq)?, session.transpose()?))
+}
+
+/// The text of the code that opens a gate for it, while it does.
+pub fn token(app: &App, view: &LotView, reservation: &Reservation) -> Option<String> {
+    let opens = match reservation.state {
+        lot::State::Confirmed | lot::State::CheckedIn { .. } | lot::State::Completed => true,
+        lot::State::Held { .. }
+        | lot::State::Cancelled
+        | lot::State::Expired
+        | lot::State::NoShow => false,
     };
-    Ok(ReservationBody::of(reservation, spec, lot_seq, vehicle))
+    let after_end = app.config.credentials.qr_after_end;
+    let expires_at = reservation.window.to.plus(after_end);
+    let claim = Claim { kind: Kind::Reservation, id: reservation.id.0, expires_at };
+    opens.then(|| app.qr.sign(&view.spec().tenant, &claim))
 }
 
 /// Who asks, in the engine's terms. A driver who never reserved has no pseudonym and sees nothing.
@@ -158,34 +188,13 @@ pub fn caller(app: &App, principal: &Principal) -> Result<Option<Caller>, Proble
     if principal.role.may(Access::Staff) {
         return Ok(Some(Caller::Staff));
     }
-    let known = app.engine.vault().find(&principal.tenant, PersonKind::Subject, &principal.subject);
-    let known = known.map_err(|error| unreadable("vault", &error))?;
-    Ok(known.map(Caller::Holder))
-}
-
-/// A reservation that the caller may see: the lot that has it, its id, and who asks.
-struct Target {
-    lot: LotHandle,
-    id: ReservationId,
-    by: Caller,
-}
-
-fn target(app: &App, principal: &Principal, id: &str) -> Result<Target, Problem> {
-    principal.require(Access::Driver)?;
-    let missing = || {
-        let shown = answer::shorten(id);
-        Problem::reservation_not_found(format!("no reservation `{shown}` that you may see"))
-    };
-    let id = ReservationId(Uuid::try_parse(id).map_err(|_| missing())?);
-    let by = caller(app, principal)?.ok_or_else(missing)?;
-    let lot = app.engine.lot_of(&principal.tenant, id).ok_or_else(missing)?;
-    principal.require_lot(&lot)?;
-    let view = lot.view();
-    let reservation = view.lot.reservation(id).ok_or_else(missing)?;
-    if by.may_touch(reservation.holder) { Ok(Target { lot, id, by }) } else { Err(missing()) }
+    let own = people::known(app, principal, PersonKind::Subject, &principal.subject)?;
+    Ok(own.map(Caller::Holder))
 }
 
 /// Show a reservation
+///
+/// However long ago it was.
 #[utoipa::path(
     get, path = "/api/v1/reservations/{id}", tag = "reservations", operation_id = "getReservation",
     params(("id" = Uuid, Path, description = "Its id.")),
@@ -199,17 +208,27 @@ pub async fn show(
     principal: Principal,
     PathOf(id): PathOf<String>,
 ) -> Result<Response, Problem> {
-    let Target { lot, id, .. } = target(&app, &principal, &id)?;
-    let view = lot.view();
-    let missing = || Problem::reservation_not_found("the lot no longer remembers it");
-    let reservation = view.lot.reservation(id).ok_or_else(missing)?;
-    let body = reveal(&app, reservation, view.spec(), view.lot_seq)?;
+    principal.require(Access::Driver)?;
+    let missing = || no_reservation(&id);
+    let wanted = ReservationId(Uuid::try_parse(&id).map_err(|_| missing())?);
+    let by = caller(&app, &principal)?.ok_or_else(missing)?;
+    let found = past::one(&app, &principal, wanted.0, move |history, tenant| {
+        history.reservation(tenant, wanted)
+    });
+    let found = found.await?;
+    let Item { lot, lot_seq, document } = found.ok_or_else(missing)?;
+    principal.require_lot(&lot)?;
+    if !by.may_touch(document.holder) {
+        return Err(missing());
+    }
+    let body = reveal(&app, &document, &lot.view(), lot_seq)?;
     Ok(answer::with_version(answer::ok(&body)?, body.version))
 }
 
 /// Move a reservation
 ///
-/// On the same slot; when the new window is refused, the old one stays.
+/// To another window, another slot, or both; shorter, longer, and while the vehicle is inside its end. When that
+/// is refused, the old promise stays. The price follows the window, under the tariff of the booking.
 #[utoipa::path(
     patch, path = "/api/v1/reservations/{id}", tag = "reservations", operation_id = "changeReservation",
     params(
@@ -220,10 +239,10 @@ pub async fn show(
     request_body = ReservationPatch,
     responses(
         (status = 200, description = "The reservation after the change.", body = ReservationBody, headers(("ETag"))),
-        (status = 404, description = "`reservation_not_found`"),
-        (status = 409, description = "`slot_taken`, `reservation_ended`, `request_in_progress`"),
+        (status = 404, description = "`reservation_not_found`, `slot_not_found`"),
+        (status = 409, description = "`slot_taken`, `no_slot_free`, `slot_out_of_service`, `lot_paused`, `lot_closed`, `change_too_late`, `reservation_ended`, `vehicle_inside`, `request_in_progress`"),
         (status = 412, description = "`version_mismatch`"),
-        (status = 422, description = "`window_empty`, `window_in_past`, `window_too_long`, `idempotency_key_reused`"),
+        (status = 422, description = "`validation_failed`, `no_slot_fits`, `unpriceable`, `window_empty`, `window_in_past`, `window_too_long`, `idempotency_key_reused`"),
     ),
 )]
 pub async fn change(
@@ -234,18 +253,26 @@ pub async fn change(
     intent: Intent,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let Target { lot, id, by } = target(&app, &principal, &id)?;
+    let target = target(&app, &principal, &id).await?;
+    let (lot, id, by) = (&target.lot, target.id, target.by);
     let request: ReservationPatch = body.parse()?;
+    if request.slot.is_some() && request.needs.is_some() {
+        let detail = "`slot` and `needs` exclude each other; leave one out";
+        return Err(Problem::field("/needs", detail));
+    }
     let origin = intent.origin(&app, &principal, body.bytes(), None)?;
-    let version = lot.view().lot.reservation(id).map_or(0, |reservation| reservation.version);
     let command = Command::Modify {
         id,
+        choice: match (&request.slot, &request.needs) {
+            (None, None) => None,
+            (slot, needs) => Some(choice(lot, slot.as_deref(), needs.as_ref())?),
+        },
         from: request.from.map(|from| from.0),
         to: request.to.map(|to| to.0),
-        expected_version: if_match.expected(version)?,
+        expected_version: if_match.expected(target.last.version)?,
         by,
     };
-    let done = send(&app, &lot, command, origin).await?;
+    let done = target.send(&app, command, origin).await?;
     shown(&app, &done, StatusCode::OK, None)
 }
 
@@ -272,10 +299,11 @@ pub async fn confirm(
     intent: Intent,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let Target { lot, id, by } = target(&app, &principal, &id)?;
+    let target = target(&app, &principal, &id).await?;
+    let (id, by) = (target.id, target.by);
     let Nothing {} = body.parse_or_default()?;
     let origin = intent.origin(&app, &principal, body.bytes(), None)?;
-    let done = send(&app, &lot, Command::Confirm { id, by }, origin).await?;
+    let done = target.send(&app, Command::Confirm { id, by }, origin).await?;
     shown(&app, &done, StatusCode::OK, None)
 }
 
@@ -292,7 +320,7 @@ pub async fn confirm(
     responses(
         (status = 200, description = "The reservation.", body = ReservationBody, headers(("ETag"))),
         (status = 404, description = "`reservation_not_found`"),
-        (status = 409, description = "`reservation_ended`, `request_in_progress`"),
+        (status = 409, description = "`reservation_ended`, `vehicle_inside`, `change_too_late`, `request_in_progress`"),
         (status = 422, description = "`validation_failed`, `idempotency_key_reused`"),
     ),
 )]
@@ -303,10 +331,11 @@ pub async fn cancel(
     intent: Intent,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let Target { lot, id, by } = target(&app, &principal, &id)?;
+    let target = target(&app, &principal, &id).await?;
+    let (id, by) = (target.id, target.by);
     let request: Cancellation = body.parse_or_default()?;
     let reason = request.checked().map_err(invalid)?;
     let origin = intent.origin(&app, &principal, body.bytes(), None)?;
-    let done = send(&app, &lot, Command::Cancel { id, reason, by }, origin).await?;
+    let done = target.send(&app, Command::Cancel { id, reason, by }, origin).await?;
     shown(&app, &done, StatusCode::OK, None)
 }

@@ -1,11 +1,11 @@
-//! The list of lots: by code, or by distance from a point.
-
-use std::sync::Arc;
+//! The list of lots: by code, by distance from a point, by room, or by the price of a stay.
 
 use axum::extract::State;
 use axum::response::Response;
-use lotkeeper_actors::LotView;
-use lotkeeper_engine::status::Status;
+use lotkeeper_actors::Filter;
+use lotkeeper_engine::limits::WINDOW_SECONDS_MAX;
+use lotkeeper_engine::spec;
+use lotkeeper_engine::time::{Seconds, Window};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -13,12 +13,15 @@ use super::answer;
 use super::body::QueryOf;
 use super::fields;
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::{Access, Principal};
 use crate::error::Problem;
+use crate::search::{Circle, Key, Search, Sort};
 use crate::wire::Page;
 use crate::wire::cursor::{self, List};
-use crate::wire::lot::LotBody;
-use crate::wire::names::Size;
+use crate::wire::instant::Instant;
+use crate::wire::lot::{LotBody, RoomBody};
+use crate::wire::money::MoneyBody;
+use crate::wire::names::{Kind, Listing, LotSort, Size};
 use crate::wire::place::PositionBody;
 use crate::wire::reservation::NeedsBody;
 
@@ -34,7 +37,7 @@ const METRES_PER_KM: f64 = 1_000.0;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct LotsQuery {
-    /// Items of a page, 1 to 500; 50 when left out.
+    /// Items of a page, 1 to 500; 50 when left out. A page of a window may have fewer and go on.
     limit: Option<usize>,
     /// `next_cursor` of the page before, with the same other parameters.
     cursor: Option<String>,
@@ -45,34 +48,45 @@ pub struct LotsQuery {
     radius_km: Option<f64>,
     /// Lots of this city, whatever the case of its letters.
     city: Option<String>,
+    /// Lots of this category.
+    #[param(example = "garage")]
+    category: Option<String>,
+    /// `bayed` or `counted`.
+    kind: Option<String>,
+    /// `listed` or `paused`; others than staff see listed lots only.
+    listing: Option<String>,
     /// Lots with a slot that has all of these, separated by commas.
     #[param(example = "ev,covered")]
     features: Option<String>,
     /// Lots with a slot for a vehicle of this size.
     #[param(example = "standard")]
     vehicle_size: Option<String>,
-    /// Lots with so many places free now: of the slots that fit, when `features` or `vehicle_size` is given.
+    /// Lots with a slot for a vehicle of this type.
+    #[param(example = "van")]
+    vehicle_type: Option<String>,
+    /// Lots with so many places free, now or in the window: of the slots that fit, when `features`,
+    /// `vehicle_size` or `vehicle_type` is given.
     free_min: Option<u32>,
-}
-
-struct Search {
-    near: Option<(PositionBody, f64)>,
-    city: Option<String>,
-    needs: Option<NeedsBody>,
-    free_min: u32,
-}
-
-/// A lot that was found, and its place in the order of the list.
-struct Found {
-    view: Arc<LotView>,
-    metres: Option<u64>,
+    /// The first instant of a window; with `to`.
+    #[param(value_type = Option<String>, example = "2026-03-01T09:00:00Z")]
+    from: Option<Instant>,
+    /// The first instant after the window; with `from`.
+    #[param(value_type = Option<String>, example = "2026-03-01T11:00:00Z")]
+    to: Option<Instant>,
+    /// `code`, `distance` (with `near`), `free` or `price` (with `from` and `to`); `distance` with `near`, else `code`, when left out.
+    sort: Option<String>,
 }
 
 /// List and search lots
+///
+/// Drivers, devices and signs find listed lots only.
 #[utoipa::path(
     get, path = "/api/v1/lots", tag = "lots", operation_id = "listLots",
     params(LotsQuery),
-    responses((status = 200, description = "Lots in order of code, or of distance.", body = Page<LotBody>)),
+    responses(
+        (status = 200, description = "Lots in the order asked for.", body = Page<LotBody>),
+        (status = 422, description = "`window_empty`, `window_too_long`, `search_too_wide`"),
+    ),
 )]
 pub async fn list(
     State(app): State<App>,
@@ -80,106 +94,101 @@ pub async fn list(
     QueryOf(query): QueryOf<LotsQuery>,
 ) -> Result<Response, Problem> {
     let limit = fields::limit(query.limit)?;
-    let search = Search::of(&query)?;
-    let list = if search.near.is_some() { List::NearLots } else { List::Lots };
-    let after = fields::after(list, query.cursor.as_deref())?;
-    let lots = app.engine.lots(&principal.tenant);
-    let lots = lots.iter().filter(|lot| principal.may_use_lot(lot.code(), lot.id()));
-    let mut found: Vec<Found> = match list {
-        List::NearLots => {
-            let mut all: Vec<Found> = lots.filter_map(|lot| search.judge(lot.view())).collect();
-            all.sort_by_cached_key(Found::key);
-            let later = |found: &Found| after.as_ref().is_none_or(|after| found.key() > *after);
-            all.into_iter().filter(later).take(limit + 1).collect()
+    let mut search = query.search()?;
+    if principal.require(Access::Staff).is_err() {
+        match search.filter.listing {
+            Some(spec::Listing::Paused) => return answer::ok(&Page::<LotBody<'_>>::default()),
+            Some(spec::Listing::Listed) | None => {
+                search.filter.listing = Some(spec::Listing::Listed);
+            }
         }
-        _ => lots
-            .filter(|lot| after.as_deref().is_none_or(|after| lot.code() > after))
-            .filter_map(|lot| search.judge(lot.view()))
-            .take(limit + 1)
-            .collect(),
+    }
+    let list = match search.sort {
+        Sort::Code => List::Lots,
+        Sort::Distance => List::NearLots,
+        Sort::Free => List::FreeLots,
+        Sort::Price => List::PricedLots,
     };
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next_cursor = found.last().filter(|_| more).map(|last| cursor::encode(list, &last.key()));
+    let after = fields::after(list, query.cursor.as_deref())?;
+    let after = after.map(|key| Key::of(&key).ok_or_else(fields::bad_cursor)).transpose()?;
+    let may_see = |lot: &lotkeeper_actors::LotHandle| principal.may_use_lot(lot.code(), lot.id());
+    let page = search
+        .page(&app.engine, &principal.tenant, may_see, (after.as_ref(), limit))
+        .map_err(|too_wide| Problem::search_too_wide(too_wide.to_string()))?;
     let now = app.engine.now();
-    let items = found.iter().map(|found| LotBody {
-        distance_km: found.metres.map(|metres| metres as f64 / METRES_PER_KM),
+    let items = page.lots.iter().map(|found| LotBody {
+        distance_km: found.metres.map(|metres| f64::from(metres) / METRES_PER_KM),
+        room: search.window.zip(found.offer.room).map(RoomBody::from),
+        price: found.offer.price.map(|price| MoneyBody::of(price, found.view.spec())),
         ..LotBody::of(&found.view, now)
     });
+    let next_cursor = page.next.map(|key| cursor::encode(list, &key.text()));
     answer::ok(&Page { items: items.collect(), next_cursor })
 }
 
-impl Found {
-    /// Sorts as text: metres in a fixed width, then the code.
-    fn key(&self) -> String {
-        let code = &self.view.spec().code;
-        match self.metres {
-            Some(metres) => format!("{metres:012}:{code}"),
-            None => code.to_string(),
+impl LotsQuery {
+    fn search(&self) -> Result<Search, Problem> {
+        let features = fields::names(self.features.as_deref());
+        let vehicle_size: Option<Size> = fields::size(self.vehicle_size.as_deref())?;
+        let any = features.is_empty() && vehicle_size.is_none() && self.vehicle_type.is_none();
+        let circle = near(self.near.as_deref(), self.radius_km)?;
+        let sort = match fields::value("sort", self.sort.as_deref(), LotSort::of)? {
+            None if circle.is_some() => Sort::Distance,
+            None | Some(LotSort::Code) => Sort::Code,
+            Some(LotSort::Free) => Sort::Free,
+            Some(LotSort::Price) => Sort::Price,
+            Some(LotSort::Distance) if circle.is_some() => Sort::Distance,
+            Some(LotSort::Distance) => {
+                return Err(Problem::malformed_request("`sort=distance` needs `near=lat,lon`"));
+            }
+        };
+        let filter = Filter {
+            listing: fields::value("listing", self.listing.as_deref(), Listing::of)?
+                .map(Into::into),
+            kind: fields::value("kind", self.kind.as_deref(), Kind::of)?.map(Into::into),
+            city: self.city.clone(),
+            category: self.category.clone(),
+            features: features.clone(),
+            vehicle_size: vehicle_size.map(Into::into),
+            vehicle_type: self.vehicle_type.clone(),
+        };
+        let vehicle_type = self.vehicle_type.clone();
+        let needs = NeedsBody { vehicle_size, features, zone: None, vehicle_type };
+        let window = fields::window(self.from, self.to)?;
+        if sort == Sort::Price {
+            priceable(window)?;
         }
-    }
-}
-
-impl Search {
-    fn of(query: &LotsQuery) -> Result<Self, Problem> {
-        let features = fields::names(query.features.as_deref());
-        let vehicle_size: Option<Size> = fields::size(query.vehicle_size.as_deref())?;
-        let any = features.is_empty() && vehicle_size.is_none();
-        Ok(Self {
-            near: near(query.near.as_deref(), query.radius_km)?,
-            city: query.city.as_ref().map(|city| city.to_lowercase()),
-            needs: (!any).then_some(NeedsBody { vehicle_size, features, zone: None }),
-            free_min: query.free_min.unwrap_or_default(),
+        Ok(Search {
+            circle,
+            filter,
+            needs: (!any).then_some(needs),
+            window,
+            free_min: self.free_min.unwrap_or_default(),
+            sort,
         })
     }
-
-    fn judge(&self, view: Arc<LotView>) -> Option<Found> {
-        let place = &view.spec().place;
-        if let Some(wanted) = &self.city {
-            place.city.as_ref().filter(|city| city.to_lowercase() == *wanted)?;
-        }
-        let metres = match self.near {
-            Some((point, radius_km)) => {
-                let distance_km = point.distance_km(place.position?.into());
-                (distance_km <= radius_km).then_some(())?;
-                // At most half the earth in metres, and never negative.
-                Some((distance_km * METRES_PER_KM).round() as u64)
-            }
-            None => None,
-        };
-        self.has_room(&view).then_some(Found { view, metres })
-    }
-
-    fn has_room(&self, view: &LotView) -> bool {
-        let Some(needs) = &self.needs else {
-            return view.shown_counts().free >= self.free_min;
-        };
-        let spec = view.spec();
-        let Some(needs) = needs.in_lot(spec) else { return false };
-        let mut fitting = spec
-            .slot_indices()
-            .filter(|slot| spec.slot(*slot).is_some_and(|slot| needs.fit(slot)))
-            .peekable();
-        if fitting.peek().is_none() {
-            return false;
-        }
-        let wanted = self.free_min as usize;
-        let free = fitting.filter(|slot| wanted > 0 && view.status(*slot) == Status::Free);
-        free.take(wanted).count() == wanted
-    }
 }
 
-fn near(
-    point: Option<&str>,
-    radius_km: Option<f64>,
-) -> Result<Option<(PositionBody, f64)>, Problem> {
+/// A price is of a stay, and a stay has an end that a quote would take.
+fn priceable(window: Option<Window>) -> Result<(), Problem> {
+    let Some(window) = window else {
+        return Err(Problem::malformed_request("`sort=price` needs `from` and `to`"));
+    };
+    if window.to > window.from.plus(Seconds(WINDOW_SECONDS_MAX)) {
+        return Err(Problem::window_too_long("a window lasts at most 366 days"));
+    }
+    Ok(())
+}
+
+fn near(point: Option<&str>, radius_km: Option<f64>) -> Result<Option<Circle>, Problem> {
     let Some(text) = point else {
         return match radius_km {
             Some(_) => Err(Problem::malformed_request("`radius_km` needs `near=lat,lon`")),
             None => Ok(None),
         };
     };
-    let Some(point) = PositionBody::from_pair(text) else {
+    let position = PositionBody::from_pair(text).and_then(|at| at.checked(&mut Vec::new()));
+    let Some(centre) = position else {
         return Err(fields::unknown("near", text));
     };
     let radius_km = radius_km.unwrap_or(RADIUS_KM_DEFAULT);
@@ -187,5 +196,5 @@ fn near(
         let detail = format!("radius_km {radius_km} is not between 0 and {RADIUS_KM_MAX}");
         return Err(Problem::malformed_request(detail));
     }
-    Ok(Some((point, radius_km)))
+    Ok(Some(Circle { centre, radius_km }))
 }

@@ -9,9 +9,11 @@ use lotkeeper_actors::{LotHandle, Watcher};
 use tokio::time::{Instant as Moment, sleep_until};
 
 use super::message::{After, Reply, Request, View};
+use super::own::Own;
+use super::pace::pause;
 use super::subscription::Subscription;
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::{Access, Principal};
 use crate::error::Problem;
 use crate::wire::availability::epoch_text;
 use crate::wire::instant::Instant;
@@ -23,14 +25,6 @@ use crate::ws::socket::{Incoming, Socket};
 const ROUND_BYTES_MAX: usize = 256 * 1024;
 /// Clients say little: what they say in one go fits, and an idle socket costs no more than this.
 const READ_BUFFER_BYTES: usize = 512;
-/// A write costs the machine 5 to 10 us whatever is in it, and a change of a lot with a thousand readers
-/// is a thousand of them. So each reader of a lot adds this to the pause between two writes to any of
-/// them: all of them together take less than half of a core. What comes after a pause goes at once.
-const PAUSE_PER_READER: Duration = Duration::from_micros(20);
-/// A reader is never further behind than this because of others.
-const PAUSE_MAX: Duration = Duration::from_millis(50);
-/// Shorter pauses are none: the timer's step.
-const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// Pings without an answer that end the connection.
 const MISSED_PONGS_MAX: u32 = 2;
 
@@ -137,11 +131,17 @@ impl<'a> Stream<'a> {
 
     /// Until when nothing need wake the stream that has just sent something, or nothing.
     fn quiet(&self, sent: bool) -> Option<Moment> {
-        let slots = self.subscriptions.iter().filter(|it| it.view == View::Slots);
-        let Some(readers) = slots.map(|it| it.lot.watchers().count()).max() else {
-            return self.counts_at;
+        let readers = |view| {
+            let of_view = self.subscriptions.iter().filter(move |it| it.view == view);
+            of_view.map(|it| it.lot.watchers().count()).max()
         };
-        pause(readers).filter(|_| sent).map(|pause| Moment::now() + pause)
+        let until = |pause| Moment::now() + pause;
+        match (readers(View::Slots), readers(View::Reservations)) {
+            (Some(readers), _) => pause(readers).filter(|_| sent).map(until),
+            // Everybody's changes wake whoever follows his own, mostly for nothing.
+            (None, Some(readers)) => pause(readers).map(until),
+            (None, None) => self.counts_at,
+        }
     }
 
     /// Queues and sends everything the subscriptions have, in rounds that are fair to all of them.
@@ -155,7 +155,8 @@ impl<'a> Stream<'a> {
             let now = Instant(self.app.engine.now());
             let pace = self.pace();
             for subscription in &mut self.subscriptions {
-                let progress = subscription.advance(socket.out(), &self.epoch, now, pace);
+                let stamp = (self.epoch.as_str(), now);
+                let progress = subscription.advance(self.app, socket.out(), stamp, pace);
                 more |= progress.more;
                 messages += progress.messages;
                 sent |= progress.messages > 0;
@@ -192,7 +193,7 @@ impl<'a> Stream<'a> {
         match request {
             Request::Pong => self.missed_pongs = 0,
             Request::Token { token } => self.renew(socket, &token)?,
-            Request::Subscribe { id, lot, view, after } => match self.find(&lot) {
+            Request::Subscribe { id, lot, view, after } => match self.find_for(&lot, view) {
                 Ok(lot) => self.subscribe(socket, id, lot, view, after.as_ref())?,
                 Err(problem) => refuse(socket, id, &problem),
             },
@@ -227,6 +228,14 @@ impl<'a> Stream<'a> {
                 "the new token is of another tenant; open another stream",
             ));
         }
+        let is_owned = self.subscriptions.iter().any(|it| it.view == View::Reservations);
+        if is_owned
+            && (renewed.subject != self.principal.subject || !renewed.role.may(Access::Driver))
+        {
+            return Err(Close::not_allowed(
+                "the new token is of somebody else, whose reservations are others; open another stream",
+            ));
+        }
         self.principal = renewed;
         let lost = self.subscriptions.iter().find(|subscription| {
             let lot = &subscription.lot;
@@ -250,6 +259,14 @@ impl<'a> Stream<'a> {
         Ok(found)
     }
 
+    fn find_for(&self, lot: &str, view: View) -> Result<LotHandle, Problem> {
+        match view {
+            View::Slots | View::Counts => {}
+            View::Reservations => self.principal.require(Access::Driver)?,
+        }
+        self.find(lot)
+    }
+
     fn subscribe(
         &mut self,
         socket: &mut Socket,
@@ -267,19 +284,30 @@ impl<'a> Stream<'a> {
         }
         // Watched before the state is looked at: a change in between wakes us for nothing at worst.
         lot.watchers().add(&self.watcher);
-        let mut subscription = Subscription { lot, view, cursor: 0, paced_until: None };
+        let own = (view == View::Reservations).then(|| Box::new(Own::of(&self.principal)));
+        let mut subscription = Subscription { lot, view, cursor: 0, paced_until: None, own };
         let head = subscription.lot.view().lot_seq;
-        let resumed = after
-            .filter(|after| view == View::Slots && after.epoch == self.epoch && after.seq <= head)
-            .filter(|after| subscription.can_resume(after.seq));
-        let recovered = resumed.is_some();
         let (epoch, now) = (self.epoch.as_str(), Instant(self.app.engine.now()));
         let code = subscription.lot.code().to_owned();
         let mut queued = Vec::new();
-        match (resumed, view) {
-            (Some(after), _) => subscription.cursor = after.seq,
-            (None, View::Slots) => subscription.snapshot(&mut queued, epoch, now, false),
-            (None, View::Counts) => subscription.counts(&mut queued, epoch, now, self.pace()),
+        let after = after.filter(|after| after.epoch == epoch && after.seq <= head);
+        let recovered = after.is_some_and(|after| match view {
+            View::Slots => {
+                subscription.cursor = after.seq;
+                subscription.can_resume(after.seq)
+            }
+            View::Counts => false,
+            View::Reservations => {
+                subscription.own_resumed(self.app, &mut queued, (epoch, now), after.seq)
+            }
+        });
+        match view {
+            _ if recovered => {}
+            View::Slots => subscription.snapshot(&mut queued, epoch, now, false),
+            View::Counts => subscription.counts(&mut queued, epoch, now, self.pace()),
+            View::Reservations => {
+                subscription.own_whole(self.app, &mut queued, (epoch, now));
+            }
         }
         let seq = if recovered { head } else { subscription.cursor };
         socket.push(&Reply::Subscribed { id, lot: &code, view, epoch, seq, recovered });
@@ -324,8 +352,10 @@ impl<'a> Stream<'a> {
             let of_view = move |it: &&Subscription| it.view == view;
             self.subscriptions.iter().filter(of_view).map(|it| (it.lot.code(), it.cursor))
         };
-        let lots: BTreeMap<&str, u64> =
-            followed(View::Counts).chain(followed(View::Slots)).collect();
+        let lots: BTreeMap<&str, u64> = followed(View::Reservations)
+            .chain(followed(View::Counts))
+            .chain(followed(View::Slots))
+            .collect();
         socket.push(&Reply::Ping { at: Instant(now), lots });
         Ok(())
     }
@@ -341,29 +371,4 @@ impl Drop for Stream<'_> {
 
 fn refuse(socket: &mut Socket, id: Option<i64>, problem: &Problem) {
     socket.push(&Reply::Error { id, code: problem.code, detail: &problem.detail });
-}
-
-/// Between two writes to a reader of a lot that has so many of them.
-fn pause(readers: usize) -> Option<Duration> {
-    let pause = PAUSE_PER_READER.saturating_mul(u32::try_from(readers).unwrap_or(u32::MAX));
-    (pause >= PAUSE_MIN).then_some(pause.min(PAUSE_MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lot_pauses_from_fifty_readers_on_and_never_longer_than_a_blink() {
-        for (readers, micros) in [
-            (0, None),
-            (49, None),
-            (50, Some(1_000)),
-            (1_000, Some(20_000)),
-            (2_500, Some(50_000)),
-            (usize::MAX, Some(50_000)),
-        ] {
-            assert_eq!(pause(readers), micros.map(Duration::from_micros), "{readers}");
-        }
-    }
 }

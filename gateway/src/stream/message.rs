@@ -4,6 +4,7 @@ use lotkeeper_actors::{Batch, Change, LotView};
 use lotkeeper_engine::spec::Spec;
 use serde::{Deserialize, Serialize};
 
+use super::own::OwnBody;
 use crate::wire::availability::Shown;
 use crate::wire::instant::Instant;
 use crate::wire::names::{Sensor, Size, Status};
@@ -16,6 +17,8 @@ pub(crate) enum View {
     Slots,
     /// Numbers only, the latest wins.
     Counts,
+    /// What the subject of the token holds there, and what becomes of it.
+    Reservations,
 }
 
 impl View {
@@ -24,6 +27,7 @@ impl View {
         match self {
             Self::Slots => "slots",
             Self::Counts => "counts",
+            Self::Reservations => "reservations",
         }
     }
 }
@@ -237,6 +241,27 @@ pub fn counts(view: &LotView, epoch: &str, now: Instant) -> Vec<u8> {
         at: now,
         shown: Shown::of(view),
     })
+}
+
+#[derive(Serialize)]
+struct OwnMessage<'a> {
+    op: &'static str,
+    lot: &'a str,
+    epoch: &'a str,
+    seq: u64,
+    at: Instant,
+    whole: bool,
+    reservations: &'a [OwnBody],
+}
+
+/// What somebody holds in a lot up to a sequence: all that is to come or going on where it is whole, else what changed.
+pub fn own(
+    lot: &str,
+    (epoch, seq, now): (&str, u64, Instant),
+    reservations: &[OwnBody],
+    whole: bool,
+) -> Vec<u8> {
+    encode(&OwnMessage { op: "reservations", lot, epoch, seq, at: now, whole, reservations })
 }
 
 fn encode(message: &impl Serialize) -> Vec<u8> {

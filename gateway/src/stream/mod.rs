@@ -6,6 +6,8 @@
 
 mod connection;
 pub mod message;
+mod own;
+mod pace;
 mod subscription;
 
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! One lot as one connection watches it: a cursor, and for counts the pace.
+//! One lot as one connection watches it: a cursor, for counts the pace, for one's own reservations what was told.
 
 use std::time::Duration;
 
@@ -6,6 +6,9 @@ use lotkeeper_actors::{CatchUp, LotHandle};
 use tokio::time::Instant as Moment;
 
 use super::message::{self, View};
+use super::own::{Own, OwnBody};
+use crate::app::App;
+use crate::error::Problem;
 use crate::wire::instant::Instant;
 use crate::ws::frame;
 
@@ -22,6 +25,8 @@ pub struct Subscription {
     pub cursor: u64,
     /// When counts may be sent again.
     pub paced_until: Option<Moment>,
+    /// What the subject of the token holds; for the view of reservations.
+    pub own: Option<Box<Own>>,
 }
 
 /// What a round did.
@@ -41,15 +46,91 @@ impl Subscription {
     /// Queues what came since the cursor.
     pub fn advance(
         &mut self,
+        app: &App,
         out: &mut Vec<u8>,
-        epoch: &str,
-        now: Instant,
+        (epoch, now): (&str, Instant),
         pace: Duration,
     ) -> Progress {
         match self.view {
             View::Slots => self.advance_slots(out, epoch, now),
             View::Counts => self.advance_counts(out, epoch, now, pace),
+            View::Reservations => self.advance_own(app, out, (epoch, now)),
         }
+    }
+
+    fn advance_own(
+        &mut self,
+        app: &App,
+        out: &mut Vec<u8>,
+        (epoch, now): (&str, Instant),
+    ) -> Progress {
+        match self.lot.ring().after(self.cursor, BATCHES_PER_ROUND) {
+            CatchUp::UpToDate => Progress::default(),
+            CatchUp::Lagged => {
+                self.own_whole(app, out, (epoch, now));
+                Progress { messages: 1, lagged: true, ..Progress::default() }
+            }
+            CatchUp::Batches(batches) => {
+                let view = self.lot.view();
+                let mut messages = 0;
+                if let Some(own) = &mut self.own {
+                    let told = own.changed(app, &view, batches.iter().map(|batch| &**batch));
+                    let told = told.unwrap_or_else(|problem| unread(&problem));
+                    self.cursor = batches.last().map_or(self.cursor, |last| last.to);
+                    if !told.is_empty() {
+                        let stamp = (epoch, self.cursor, now);
+                        let message = message::own(self.lot.code(), stamp, &told, false);
+                        frame::push_text(out, &message);
+                        messages = 1;
+                    }
+                }
+                let more = self.cursor < self.lot.ring().head();
+                Progress { messages, more, ..Progress::default() }
+            }
+        }
+    }
+
+    /// Queues all that the subject of the token holds, and stands after it.
+    pub fn own_whole(&mut self, app: &App, out: &mut Vec<u8>, (epoch, now): (&str, Instant)) {
+        let Some(own) = &mut self.own else { return };
+        let view = self.lot.view();
+        // What was told before is told again.
+        own.forget();
+        let told = own.all(app, &view).unwrap_or_else(|problem| unread(&problem));
+        let stamp = (epoch, view.lot_seq, now);
+        frame::push_text(out, &message::own(self.lot.code(), stamp, &told, true));
+        self.cursor = view.lot_seq;
+    }
+
+    /// Queues what somebody missed of his own since `seq`, and stands after it; false when only the whole can tell.
+    pub fn own_resumed(
+        &mut self,
+        app: &App,
+        out: &mut Vec<u8>,
+        (epoch, now): (&str, Instant),
+        seq: u64,
+    ) -> bool {
+        let view = self.lot.view();
+        let batches = match self.lot.ring().after(seq, usize::MAX) {
+            CatchUp::Batches(batches) => batches,
+            CatchUp::UpToDate => Vec::new(),
+            CatchUp::Lagged => return false,
+        };
+        // The view is written before the ring: what lies between the two would never be told.
+        if batches.last().map_or(seq, |last| last.to) < view.lot_seq {
+            return false;
+        }
+        let missed = batches.iter().flat_map(|batch| &batch.changes);
+        let missed: Vec<_> =
+            missed.filter(|change| change.seq > seq && change.seq <= view.lot_seq).collect();
+        let Some(own) = &mut self.own else { return false };
+        let told = own.missed(app, &view, &missed).unwrap_or_else(|problem| unread(&problem));
+        self.cursor = view.lot_seq.max(seq);
+        if !told.is_empty() {
+            let stamp = (epoch, self.cursor, now);
+            frame::push_text(out, &message::own(self.lot.code(), stamp, &told, false));
+        }
+        true
     }
 
     fn advance_slots(&mut self, out: &mut Vec<u8>, epoch: &str, now: Instant) -> Progress {
@@ -121,4 +202,10 @@ impl Subscription {
         self.cursor = view.lot_seq;
         self.paced_until = Some(Moment::now() + pace);
     }
+}
+
+/// Nothing is told where the vault cannot be read: what was not told is told with the next change.
+fn unread(problem: &Problem) -> Vec<OwnBody> {
+    tracing::error!(code = problem.code, detail = %problem.detail, "reservations are not told on a stream");
+    Vec::new()
 }

@@ -196,6 +196,9 @@ pub struct OpenSlots<'a> {
     pub open: usize,
     /// The first `limit` of them by code, in the lot's order.
     pub slots: Vec<&'a str>,
+    /// `lot_paused` or `lot_closed`, where a booking of the window would be refused with it; there are no slots then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<&'static str>,
 }
 
 impl<'a> OpenSlots<'a> {
@@ -211,6 +214,7 @@ impl<'a> OpenSlots<'a> {
             to: Instant(window.to),
             open: open.len(),
             slots: codes.map(|slot| &*slot.code).collect(),
+            refused: None,
         }
     }
 }

@@ -7,14 +7,30 @@ pub enum List {
     Lots,
     /// Lots by distance.
     NearLots,
+    /// Lots by room.
+    FreeLots,
     /// Slots by position.
     Slots,
-    /// Reservations by lot and id.
+    /// Reservations, the newest first.
     Reservations,
+    /// Stays, the newest first.
+    Sessions,
+    /// Passes by lot and id.
+    Passes,
+    /// Places on waiting lists by lot and id.
+    Waiting,
+    /// Shifts by lot and id.
+    Shifts,
+    /// Violations by lot and id.
+    Violations,
     /// Events by sequence.
     Events,
     /// Events of one lot by its sequence.
     LotEvents,
+    /// Scans of one lot, the newest first.
+    Scans,
+    /// Lots by the price of a stay.
+    PricedLots,
 }
 
 impl List {
@@ -22,10 +38,18 @@ impl List {
         match self {
             Self::Lots => 'l',
             Self::NearLots => 'n',
+            Self::FreeLots => 'f',
             Self::Slots => 's',
-            Self::Reservations => 'r',
+            Self::Reservations => 'p',
+            Self::Sessions => 'h',
+            Self::Passes => 'a',
+            Self::Waiting => 'w',
+            Self::Shifts => 'c',
+            Self::Violations => 'o',
             Self::Events => 'e',
             Self::LotEvents => 'v',
+            Self::Scans => 'c',
+            Self::PricedLots => 'm',
         }
     }
 }

@@ -4,20 +4,29 @@
 //! whoever may know more asks for the reservation.
 
 use lotkeeper_actors::{ChangeKind, LotView};
-use lotkeeper_engine::ids::{ReservationId, SlotIndex};
-use lotkeeper_engine::lot::{self, Count, LotValues, Reserved, SlotValues};
+use lotkeeper_engine::ids::{
+    PassId, PaymentId, ReservationId, SessionId, ShiftId, SlotIndex, ViolationId, WaitingId,
+};
+use lotkeeper_engine::lot::{self, Count, LotValues, Owner, Price, Reserved, SlotValues};
+use lotkeeper_engine::lot::{session, violation as violations};
+use lotkeeper_engine::money::Amount;
 use lotkeeper_engine::slot::{self, Sighting};
 use lotkeeper_engine::spec::{FeatureSet, Spec};
+use lotkeeper_engine::time::Window;
 use lotkeeper_storage::{Event, Record};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use super::about::{AboutBody, AddressBody};
+use super::allocation;
+use super::event_money;
 use super::instant::Instant;
-use super::names::{Kind, Proof, Size, Source};
+use super::names::{Kind, Proof, Reminder, Size, Source};
 use super::place::PositionBody;
 use super::rules::RulesBody;
-use super::slot::ServiceBody;
+use super::slot::{ServiceBody, type_names};
+use super::{pass, shift, violation, waiting};
 use crate::auth::Role;
 
 /// A record of the log.
@@ -36,7 +45,7 @@ pub struct EventBody {
     pub kind: &'static str,
     /// When the engine decided it.
     pub at: Instant,
-    /// What it happened to: `slots/{code}`, `reservations/{id}` or `lots/{code}`.
+    /// What it happened to: `slots/{code}`, `sessions/{id}`, `payments/{id}`, `violations/{id}`, `passes/{id}`, `waiting/{id}`, `shifts/{id}`, `reservations/{id}` or `lots/{code}`.
     #[schema(example = "slots/A-101")]
     pub entity: String,
     /// Who asked for it. Not there for what happened by itself (expiry, arrival, end, silence), nor in events
@@ -66,6 +75,18 @@ pub struct Subject {
     pub slot: Option<SlotIndex>,
     /// The reservation.
     pub reservation: Option<ReservationId>,
+    /// The stay.
+    pub session: Option<SessionId>,
+    /// The payment.
+    pub payment: Option<PaymentId>,
+    /// The violation.
+    pub violation: Option<ViolationId>,
+    /// The pass.
+    pub pass: Option<PassId>,
+    /// The place on the waiting list.
+    pub waiting: Option<WaitingId>,
+    /// The shift.
+    pub shift: Option<ShiftId>,
 }
 
 impl Subject {
@@ -73,41 +94,99 @@ impl Subject {
     #[must_use]
     pub fn of(event: &Event, view: &LotView) -> Self {
         use lot::Event as E;
-        let slot = |slot| Self { slot: Some(slot), reservation: None };
+        let slot = |slot| Self { slot: Some(slot), ..Self::default() };
         match event {
             Event::Slot(index, _) => slot(*index),
             Event::Lot(event) => match event {
-                E::Created(_) | E::Changed(_) | E::Counted { .. } | E::CounterFellSilent => {
-                    Self::default()
-                }
+                E::Created(_)
+                | E::Changed(_)
+                | E::Counted { .. }
+                | E::CounterFellSilent
+                | E::TariffsChanged(_) => Self::default(),
                 E::SlotChanged(values) => slot(values.slot),
                 E::ServiceChanged { slot: index, .. } => slot(*index),
                 E::Reserved(reserved) => {
-                    Self { slot: Some(reserved.slot), reservation: Some(reserved.id) }
+                    Self { reservation: Some(reserved.id), ..slot(reserved.slot) }
                 }
+                E::Moved(moved) => Self { reservation: Some(moved.id), ..slot(moved.slot) },
                 E::Confirmed { id }
                 | E::Modified { id, .. }
                 | E::Cancelled { id, .. }
                 | E::Expired { id }
                 | E::HoldBegan { id }
+                | E::HoldEnded { id }
+                | E::Reminded { id, .. }
                 | E::CheckedIn { id, .. }
                 | E::NoShow { id }
                 | E::Completed { id } => {
                     let slot = view.lot.reservation(*id).map(|reservation| reservation.slot);
-                    Self { slot, reservation: Some(*id) }
+                    Self { slot, reservation: Some(*id), ..Self::default() }
                 }
+                E::Session(event) => Self::of_stay(event, view),
+                E::Payment(event) => Self { payment: Some(event.id()), ..Self::default() },
+                E::Violation(event) => Self::of_violation(event, view),
+                E::Waiting(event) => Self { waiting: Some(event.id()), ..Self::default() },
+                E::Shift(event) => Self { shift: Some(event.id()), ..Self::default() },
+                E::Pass(event) => Self { pass: Some(event.id()), ..Self::default() },
+                E::Posted(posting) => Self::of_owner(posting.about),
             },
         }
     }
 
-    /// As in `entity`: the slot where one is known.
+    fn of_stay(event: &session::Event, view: &LotView) -> Self {
+        let known = event.session().and_then(|id| view.lot.stays().get(id));
+        let told = match event {
+            session::Event::Denied(denied) => (denied.session, denied.reservation),
+            _ => (event.session(), known.and_then(|session| session.reservation())),
+        };
+        let slot = known.and_then(|session| session.slot);
+        Self { slot, session: told.0, reservation: told.1, ..Self::default() }
+    }
+
+    fn of_violation(event: &violations::Event, view: &LotView) -> Self {
+        let told = match event {
+            violations::Event::Raised(raised) => (raised.slot, raised.session),
+            _ => view
+                .lot
+                .violations()
+                .get(event.id())
+                .map_or((None, None), |violation| (violation.slot, violation.session)),
+        };
+        let violation = Some(event.id());
+        Self { slot: told.0, session: told.1, violation, ..Self::default() }
+    }
+
+    fn of_owner(owner: Owner) -> Self {
+        match owner {
+            Owner::Reservation(id) => Self { reservation: Some(id), ..Self::default() },
+            Owner::Session(id) => Self { session: Some(id), ..Self::default() },
+            Owner::Vehicle(_) => Self::default(),
+            Owner::Pass(id) => Self { pass: Some(id), ..Self::default() },
+        }
+    }
+
+    /// As in `entity`: the violation, the payment or the stay it is about, else the slot where one is known.
     #[must_use]
     pub fn entity(self, spec: &Spec) -> String {
+        if let Some(id) = self.shift {
+            return format!("shifts/{id}");
+        }
+        if let Some(id) = self.pass {
+            return format!("passes/{id}");
+        }
+        if let Some(id) = self.waiting {
+            return format!("waiting/{id}");
+        }
+        if let Some(id) = self.violation {
+            return format!("violations/{id}");
+        }
         let slot = self.slot.and_then(|slot| spec.slot(slot));
-        match (slot, self.reservation) {
-            (Some(slot), _) => format!("slots/{}", slot.code),
-            (None, Some(id)) => format!("reservations/{id}"),
-            (None, None) => format!("lots/{}", spec.code),
+        match (self.payment, self.session, slot, self.reservation) {
+            (Some(id), _, _, _) => format!("payments/{id}"),
+            (None, Some(id), _, _) => format!("sessions/{id}"),
+            (None, None, Some(slot), _) => format!("slots/{}", slot.code),
+            (None, None, None, Some(id)) => format!("reservations/{id}"),
+            (None, None, None, None) => format!("lots/{}", spec.code),
         }
     }
 }
@@ -128,45 +207,20 @@ impl EventBody {
         if let Some(id) = subject.reservation {
             data.insert("reservation".to_owned(), json!(id.0));
         }
+        if let Some(id) = subject.session {
+            data.insert("session".to_owned(), json!(id.0));
+        }
         data.retain(|_, value| !value.is_null());
         Self {
             seq: record.seq,
             lot: spec.code.to_string(),
             lot_seq: record.lot_seq,
-            kind: kind(&record.event).name(),
+            kind: ChangeKind::of(&record.event).name(),
             at: Instant(record.at),
             entity: subject.entity(spec),
             by: None,
             data,
         }
-    }
-}
-
-/// The type of an event, in the words of the stream.
-#[must_use]
-pub fn kind(event: &Event) -> ChangeKind {
-    use lot::Event as E;
-    match event {
-        Event::Slot(_, slot::Event::Occupied(_)) => ChangeKind::SlotOccupied,
-        Event::Slot(_, slot::Event::Vacated(_)) => ChangeKind::SlotVacated,
-        Event::Slot(_, slot::Event::Heard { .. }) => ChangeKind::SlotHeard,
-        Event::Slot(_, slot::Event::FellSilent) => ChangeKind::SlotSilent,
-        Event::Lot(event) => match event {
-            E::Created(_) => ChangeKind::LotCreated,
-            E::Changed(_) => ChangeKind::LotChanged,
-            E::SlotChanged(_) | E::ServiceChanged { .. } => ChangeKind::SlotChanged,
-            E::Reserved(reserved) if reserved.expires_at.is_some() => ChangeKind::ReservationHeld,
-            E::Reserved(_) | E::Confirmed { .. } => ChangeKind::ReservationConfirmed,
-            E::Modified { .. } => ChangeKind::ReservationModified,
-            E::Cancelled { .. } => ChangeKind::ReservationCancelled,
-            E::Expired { .. } => ChangeKind::ReservationExpired,
-            E::HoldBegan { .. } => ChangeKind::HoldBegan,
-            E::CheckedIn { .. } => ChangeKind::ReservationCheckedIn,
-            E::NoShow { .. } => ChangeKind::ReservationNoShow,
-            E::Completed { .. } => ChangeKind::ReservationCompleted,
-            E::Counted { .. } => ChangeKind::CountRecorded,
-            E::CounterFellSilent => ChangeKind::CountSilent,
-        },
     }
 }
 
@@ -184,19 +238,28 @@ fn data(event: &Event, spec: &Spec) -> Value {
                 "id": created.id.0, "name": created.name, "kind": Kind::from(created.kind),
                 "capacity": created.capacity, "slots": created.slots.len(), "zones": created.zones.len(),
             }),
-            E::Changed(values) => lot_values(values),
+            E::Changed(values) => lot_values(values, spec),
             E::SlotChanged(values) => slot_values(values, spec),
             E::ServiceChanged { service, .. } => json!({"service": ServiceBody::from(service)}),
-            E::Reserved(reserved) => promise(reserved),
-            E::Modified { window, .. } => {
-                json!({"from": Instant(window.from), "to": Instant(window.to)})
-            }
+            E::Reserved(reserved) => promise(reserved, spec),
+            E::Modified { window, price, .. } => moved(*window, price.as_deref(), spec),
+            E::Moved(to) => moved(to.window, to.price.as_deref(), spec),
+            E::Reminded { of, .. } => json!({"of": Reminder::from(*of)}),
+            E::Session(event) => event_money::stay(event, spec),
+            E::Payment(event) => event_money::payment(event, spec),
+            E::Violation(event) => violation::told(event, spec),
+            E::Shift(event) => shift::told(event, spec),
+            E::Pass(event) => pass::told(event, spec),
+            E::Waiting(event) => waiting::told(event),
+            E::Posted(posting) => event_money::posting(posting, spec),
+            E::TariffsChanged(change) => event_money::tariffs(change, spec),
             E::Cancelled { reason, .. } => json!({"reason": reason}),
             E::CheckedIn { proof, .. } => json!({"proof": Proof::from(*proof)}),
             E::Counted { count, observed_at } => counted(*count, Instant(*observed_at)),
             E::Confirmed { .. }
             | E::Expired { .. }
             | E::HoldBegan { .. }
+            | E::HoldEnded { .. }
             | E::NoShow { .. }
             | E::Completed { .. }
             | E::CounterFellSilent => json!({}),
@@ -214,8 +277,23 @@ fn sighting(occupied: bool, seen: &Sighting) -> Value {
     })
 }
 
-fn promise(reserved: &Reserved) -> Value {
+fn moved(window: Window, price: Option<&Price>, spec: &Spec) -> Value {
     json!({
+        "from": Instant(window.from),
+        "to": Instant(window.to),
+        "price": price.map(|price| money(price.fee.total, spec)),
+    })
+}
+
+/// An amount in the lot's currency.
+pub(super) fn money(amount: Amount, spec: &Spec) -> Value {
+    json!({"amount": amount.0, "currency": spec.place.currency})
+}
+
+fn promise(reserved: &Reserved, spec: &Spec) -> Value {
+    json!({
+        "price": reserved.price.as_ref().map(|price| money(price.fee.total, spec)),
+        "series": reserved.series.map(|series| series.0),
         "from": Instant(reserved.window.from),
         "to": Instant(reserved.window.to),
         "expires_at": reserved.expires_at.map(Instant),
@@ -224,7 +302,7 @@ fn promise(reserved: &Reserved) -> Value {
     })
 }
 
-fn lot_values(values: &LotValues) -> Value {
+fn lot_values(values: &LotValues, spec: &Spec) -> Value {
     json!({
         "name": values.name,
         "capacity": values.capacity,
@@ -232,6 +310,9 @@ fn lot_values(values: &LotValues) -> Value {
         "currency": values.place.currency,
         "city": values.place.city,
         "position": values.place.position.map(PositionBody::from),
+        "address": AddressBody::of(&values.place),
+        "about": AboutBody::from(&values.about),
+        "allocation": allocation::shown(&values.allocation, &spec.zones),
         "rules": RulesBody::from(&values.rules),
     })
 }
@@ -244,6 +325,8 @@ fn slot_values(values: &SlotValues, spec: &Spec) -> Value {
         "zone": values.zone.and_then(|zone| spec.zones.get(zone.at())).map(|zone| &*zone.code),
         "size": Size::from(values.size),
         "features": names(values.features),
+        "vehicle_types": type_names(spec, values.vehicle_types),
+        "walk_metres": values.walk_metres,
     })
 }
 

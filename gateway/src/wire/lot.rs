@@ -3,17 +3,21 @@
 use lotkeeper_actors::LotView;
 use lotkeeper_engine::lot::LotPatch;
 use lotkeeper_engine::spec::{Fault, Place, Spec};
-use lotkeeper_engine::time::Timestamp;
+use lotkeeper_engine::time::{Timestamp, Window};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::about::{AboutBody, AboutPatch, AddressBody, AddressPatch};
+use super::allocation::{self, CriterionBody};
 use super::availability::LotAvailability;
 use super::fault;
 use super::instant::Instant;
-use super::names::Kind;
+use super::money::MoneyBody;
+use super::names::{Kind, Known};
 use super::place::{self, PositionBody};
 use super::rules::{RulesBody, RulesPatch};
+use crate::search::Room;
 
 /// A part of a lot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -52,6 +56,13 @@ pub struct LotBody<'a> {
     /// For search.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub city: Option<&'a str>,
+    /// Where the post finds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<AddressBody<'a>>,
+    /// What people are told of it.
+    pub about: AboutBody<'a>,
+    /// Which slot is chosen for whoever wants any, the first criterion first.
+    pub allocation: Vec<CriterionBody>,
     /// Its parts.
     pub zones: Vec<ZoneBody<'a>>,
     /// Its rules.
@@ -67,6 +78,34 @@ pub struct LotBody<'a> {
     /// From the point asked for; in searches with `near`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distance_km: Option<f64>,
+    /// Room in the window asked for; in searches with `from` and `to`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<RoomBody>,
+    /// What a stay of that window costs; in searches with `sort=price`, where a tariff applies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<MoneyBody>,
+}
+
+/// Room in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Room)]
+pub struct RoomBody {
+    /// The first instant of the window.
+    pub from: Instant,
+    /// The first instant after it.
+    pub to: Instant,
+    /// Places that nobody was promised; left out where nothing is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open: Option<u32>,
+    /// How that is known.
+    pub known: Known,
+}
+
+impl From<(Window, Room)> for RoomBody {
+    fn from((window, room): (Window, Room)) -> Self {
+        let (from, to) = (Instant(window.from), Instant(window.to));
+        Self { from, to, open: room.open, known: room.known.into() }
+    }
 }
 
 impl<'a> LotBody<'a> {
@@ -89,6 +128,9 @@ impl<'a> LotBody<'a> {
             capacity: spec.capacity,
             position: spec.place.position.map(Into::into),
             city: spec.place.city.as_deref(),
+            address: AddressBody::of(&spec.place),
+            about: (&spec.about).into(),
+            allocation: allocation::shown(&spec.allocation, &spec.zones),
             zones: zones.collect(),
             rules: (&spec.rules).into(),
             slots: spec.slots.len(),
@@ -96,6 +138,8 @@ impl<'a> LotBody<'a> {
             created_at: Instant(spec.created_at),
             availability: LotAvailability::of(view, now),
             distance_km: None,
+            room: None,
+            price: None,
         }
     }
 }
@@ -125,6 +169,15 @@ pub struct LotPatchBody {
     #[serde(default, deserialize_with = "super::present")]
     #[schema(value_type = Option<String>)]
     pub city: Option<Option<String>>,
+    /// Where the post finds it; each that is left out stays.
+    #[serde(default)]
+    pub address: Option<AddressPatch>,
+    /// What people are told of it; each that is left out stays.
+    #[serde(default)]
+    pub about: Option<AboutPatch>,
+    /// Which slot is chosen for whoever wants any; as a whole.
+    #[serde(default)]
+    pub allocation: Option<Vec<CriterionBody>>,
     /// Its rules; each that is left out stays.
     #[serde(default)]
     pub rules: Option<RulesPatch>,
@@ -145,8 +198,13 @@ impl LotPatchBody {
         let patch = LotPatch {
             name: self.name.as_deref().map(Into::into),
             capacity,
-            place: self.place(&old.place, &mut faults),
+            place: self.place(&old.place, &mut faults).map(Box::new),
             rules: self.rules.map(|rules| rules.over(old.rules, &mut faults)),
+            about: self.about.as_ref().map(|about| about.over(&old.about, &mut faults).into()),
+            allocation: self.allocation.as_ref().map(|criteria| {
+                let zones = old.zones.iter().map(|zone| &*zone.code);
+                allocation::checked(criteria, &zones, &mut faults)
+            }),
         };
         if faults.is_empty() { Ok(patch) } else { Err(faults) }
     }
@@ -164,6 +222,9 @@ impl LotPatchBody {
         }
         if let Some(position) = self.position {
             place.position = position.and_then(|position| position.checked(faults));
+        }
+        if let Some(address) = &self.address {
+            address.put(&mut place);
         }
         (place != *old).then_some(place)
     }

@@ -4,23 +4,39 @@
 //! HTTP, so the websockets read and write the same shapes. Invariant: no clear text of a person or a
 //! plate is in a shape that is not an answer to its holder or to staff.
 
+pub mod about;
+pub mod allocation;
 pub mod availability;
 pub mod counts;
 pub mod cursor;
 pub mod event;
+pub mod event_money;
 pub mod id_hash;
 pub mod instant;
 pub mod lot;
+pub mod money;
+// Its macros make the vocabularies of the modules after it, too.
+#[macro_use]
 pub mod names;
 pub mod new_lot;
+pub mod pass;
+pub mod payment;
 pub mod place;
 pub mod pointer;
 pub mod readings;
 pub mod readings_binary;
 pub mod reservation;
 pub mod rules;
+pub mod scan_record;
+pub mod series;
+pub mod shift;
 pub mod slot;
+pub mod stay;
+pub mod tariff;
+pub mod use_of_tariff;
 pub mod vehicle;
+pub mod violation;
+pub mod waiting;
 
 use lotkeeper_engine::limits::CODE_CHARS_MAX;
 use lotkeeper_engine::spec::Fault;
@@ -91,6 +107,19 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+/// A page of a list over all times.
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Listed<T> {
+    /// What this page holds, the newest first.
+    pub items: Vec<T>,
+    /// Give it back as `cursor` for the next page; left out on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// Up to this record of the log (global sequence) nothing is missing; of what came later there is what lots
+    /// remember. It is a moment behind, or far, while the history is made anew.
+    pub as_of_seq: u64,
+}
+
 /// Whether a text can be a code: of a lot, slot, zone, feature or reason.
 #[must_use]
 pub fn is_code(text: &str) -> bool {
@@ -104,6 +133,12 @@ pub fn code_fault(pointer: impl Into<String>, text: &str) -> Fault {
     let shown: String = text.chars().take(80).collect();
     let max = CODE_CHARS_MAX;
     fault(pointer, format!("`{shown}` is not 1 to {max} of the characters A-Z a-z 0-9 . _ ~ -"))
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), next_cursor: None }
+    }
 }
 
 /// Tells `null` (take it away) from a field that is left out (leave it as it is).

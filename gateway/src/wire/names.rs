@@ -1,6 +1,7 @@
 //! The closed vocabularies of the wire, each beside the domain's own enum.
 
 use lotkeeper_engine::{lot, slot, spec, status};
+use lotkeeper_storage::history::Phase;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -46,6 +47,10 @@ macro_rules! mirror {
     };
 }
 
+mod measured;
+
+pub use measured::{Condition, CountOutcome, ReadingRefusal};
+
 mirror! {
     /// How a lot knows its occupancy.
     Kind = spec::Kind {
@@ -69,6 +74,100 @@ mirror! {
         Large = "large",
         /// Lorries, buses, caravans.
         Oversized = "oversized",
+    }
+}
+
+mirror! {
+    /// How an arrival is known in a lot.
+    Arrival = spec::Arrival {
+        /// A live sensor of the slot proves it; elsewhere the driver is believed.
+        BySensor = "by_sensor",
+        /// By gates or staff: whom nobody saw did not come.
+        Proved = "proved",
+        /// Nobody can know: stays begin and end by themselves.
+        Assumed = "assumed",
+    }
+}
+
+mirror! {
+    /// When a stay is paid.
+    Settlement = spec::Settlement {
+        /// Before it begins.
+        Before = "before",
+        /// Before the vehicle leaves.
+        AtExit = "at_exit",
+        /// Later, by invoice.
+        OnAccount = "on_account",
+    }
+}
+
+mirror! {
+    /// Where a plate may be inside only once.
+    PlateOnce = spec::PlateOnce {
+        /// In this lot.
+        Lot = "lot",
+        /// In all lots of the tenant that say so.
+        Tenant = "tenant",
+    }
+}
+
+mirror! {
+    /// Whether a lot is offered.
+    Listing = spec::Listing {
+        /// Drivers find it.
+        Listed = "listed",
+        /// Its owner took it off the list for a while.
+        Paused = "paused",
+    }
+}
+
+vocabulary! {
+    /// The order of a list of lots.
+    LotSort {
+        /// By code.
+        Code = "code",
+        /// The nearest first.
+        Distance = "distance",
+        /// Those with the most room first.
+        Free = "free",
+        /// Those where the stay costs least first.
+        Price = "price",
+    }
+}
+
+mirror! {
+    /// How room in a window is known.
+    Known = crate::search::Known {
+        /// From the promises on its slots.
+        Promises = "promises",
+        /// From the count of now, for a window that begins about now.
+        Count = "count",
+        /// Nothing is known.
+        Nothing = "nothing",
+        /// The lot is paused, and promises nothing.
+        Paused = "paused",
+        /// The lot is closed when the window begins or ends, and promises nothing.
+        Closed = "closed",
+    }
+}
+
+vocabulary! {
+    /// A day of the week.
+    Day {
+        /// Monday.
+        Mon = "mon",
+        /// Tuesday.
+        Tue = "tue",
+        /// Wednesday.
+        Wed = "wed",
+        /// Thursday.
+        Thu = "thu",
+        /// Friday.
+        Fri = "fri",
+        /// Saturday.
+        Sat = "sat",
+        /// Sunday.
+        Sun = "sun",
     }
 }
 
@@ -113,32 +212,146 @@ mirror! {
 }
 
 mirror! {
-    /// Whether a count can be true.
-    Condition = lot::Condition {
-        /// Between zero and the capacity.
-        Consistent = "consistent",
-        /// More vehicles than places.
-        AboveCapacity = "above_capacity",
-        /// Fewer than none.
-        BelowZero = "below_zero",
-        /// No count yet.
-        NeverCounted = "never_counted",
-        /// No count for longer than the lot's rule.
-        Silent = "silent",
+    /// Of what a holder is reminded.
+    Reminder = lot::Reminder {
+        /// His time begins soon.
+        Start = "start",
+        /// His time ends soon.
+        End = "end",
+    }
+}
+
+vocabulary! {
+    /// Where the money of a reservation is.
+    PaidState {
+        /// It costs nothing.
+        None = "none",
+        /// To be paid.
+        Pending = "pending",
+        /// Promised by a provider.
+        Authorised = "authorised",
+        /// Received.
+        Paid = "paid",
+        /// Refused by the provider.
+        Failed = "failed",
+        /// Given back in part.
+        PartlyRefunded = "partly_refunded",
+        /// Given back.
+        Refunded = "refunded",
     }
 }
 
 mirror! {
-    /// What a count did.
-    CountOutcome = lot::CountOutcome {
-        /// It moved the tally.
-        Accepted = "accepted",
-        /// It repeats the tally.
-        Unchanged = "unchanged",
-        /// The same count of the same moment was taken before.
-        Duplicate = "duplicate",
-        /// A newer absolute count was taken before.
-        Late = "late",
+    /// Where a stay is.
+    SessionState = lot::session::State {
+        /// The vehicle is there.
+        Inside = "inside",
+        /// It is there longer than it may be.
+        Overstaying = "overstaying",
+        /// It drove out.
+        Left = "left",
+        /// Closed, as nobody saw it leave.
+        Abandoned = "abandoned",
+    }
+}
+
+mirror! {
+    /// Which way through a gate.
+    Direction = lot::session::Direction {
+        /// In.
+        Entry = "entry",
+        /// Out.
+        Exit = "exit",
+    }
+}
+
+mirror! {
+    /// Why a gate opens.
+    OpenCode = lot::session::OpenReason {
+        /// Reserved.
+        Reserved = "reserved",
+        /// A pass.
+        Pass = "pass",
+        /// A drive-in.
+        DriveIn = "drive_in",
+        /// The same vehicle again, still in front of the gate.
+        Repeated = "repeated",
+        /// Nothing is owed.
+        Paid = "paid",
+        /// Owed, and promised or put on account.
+        OnAccount = "on_account",
+    }
+}
+
+mirror! {
+    /// Why a gate stays closed.
+    DenyCode = lot::session::DenyReason {
+        /// Nothing is known under what was shown.
+        CredentialUnknown = "credential_unknown",
+        /// The token is not ours, or was changed.
+        TokenInvalid = "token_invalid",
+        /// The token has run out.
+        TokenExpired = "token_expired",
+        /// It is for another lot.
+        WrongLot = "wrong_lot",
+        /// Before the time.
+        TooEarly = "too_early",
+        /// After the time.
+        TooLate = "too_late",
+        /// A hold that was not confirmed.
+        NotConfirmed = "not_confirmed",
+        /// The hold ran out.
+        HoldExpired = "hold_expired",
+        /// Given up.
+        Cancelled = "cancelled",
+        /// Came in with it already and is inside.
+        AlreadyInside = "already_inside",
+        /// Came in with it, and left.
+        AlreadyUsed = "already_used",
+        /// The vehicle is inside by another right.
+        PlateInside = "plate_inside",
+        /// The vehicle is in another lot.
+        PlateElsewhere = "plate_elsewhere",
+        /// The plate was read too badly.
+        ConfidenceTooLow = "confidence_too_low",
+        /// Neither reserved nor a pass, and nobody else may come in.
+        NotEntitled = "not_entitled",
+        /// The pass is not valid now.
+        PassNotValid = "pass_not_valid",
+        /// No room.
+        LotFull = "lot_full",
+        /// Not open now.
+        LotClosed = "lot_closed",
+        /// Something is to be paid first.
+        PaymentRequired = "payment_required",
+        /// Nobody inside goes by this.
+        NotInside = "not_inside",
+        /// Left already.
+        AlreadyLeft = "already_left",
+    }
+}
+
+vocabulary! {
+    /// By what right somebody is inside.
+    OriginName {
+        /// Reserved before.
+        Reservation = "reservation",
+        /// Has a pass.
+        Pass = "pass",
+        /// Took a ticket.
+        DriveIn = "drive_in",
+        /// Let in by staff.
+        Manual = "manual",
+    }
+}
+
+vocabulary! {
+    /// What a gate does.
+    Decision {
+        /// It opens.
+        Open = "open",
+        /// It stays closed.
+        Deny = "deny",
     }
 }
 
@@ -149,6 +362,12 @@ mirror! {
         Seen = "seen",
         /// The slot has no live sensor, the driver is believed.
         Assumed = "assumed",
+        /// A gate or camera read a credential.
+        Scanned = "scanned",
+        /// Staff saw him.
+        Staff = "staff",
+        /// The driver said so himself.
+        Driver = "driver",
     }
 }
 
@@ -169,6 +388,20 @@ vocabulary! {
         Expired = "expired",
         /// Nobody came.
         NoShow = "no_show",
+    }
+}
+
+impl From<ReservationState> for Phase {
+    fn from(state: ReservationState) -> Self {
+        match state {
+            ReservationState::Held => Self::Held,
+            ReservationState::Confirmed => Self::Confirmed,
+            ReservationState::CheckedIn => Self::CheckedIn,
+            ReservationState::Completed => Self::Completed,
+            ReservationState::Cancelled => Self::Cancelled,
+            ReservationState::Expired => Self::Expired,
+            ReservationState::NoShow => Self::NoShow,
+        }
     }
 }
 
@@ -193,26 +426,6 @@ vocabulary! {
         InService = "in_service",
         /// It cannot.
         OutOfService = "out_of_service",
-    }
-}
-
-vocabulary! {
-    /// Why one reading of an accepted batch was refused.
-    ReadingRefusal {
-        /// The lot has no slot of that code or id.
-        SlotNotFound = "slot_not_found",
-        /// Observed further ahead than the lot's rule allows.
-        ReadingInFuture = "reading_in_future",
-        /// The lot has no slots at all.
-        LotNotBayed = "lot_not_bayed",
-    }
-}
-
-impl From<slot::Rejection> for ReadingRefusal {
-    fn from(rejection: slot::Rejection) -> Self {
-        match rejection {
-            slot::Rejection::InFuture { .. } => Self::ReadingInFuture,
-        }
     }
 }
 

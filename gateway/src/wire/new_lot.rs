@@ -3,17 +3,22 @@
 use std::collections::HashMap;
 
 use lotkeeper_engine::ids::{LotId, SlotId, ZoneIndex};
-use lotkeeper_engine::limits::FEATURES_PER_LOT_MAX;
-use lotkeeper_engine::spec::{self, Fault, FeatureSet, Place, Rules, SlotSpec, Spec};
+use lotkeeper_engine::limits::{FEATURES_PER_LOT_MAX, VEHICLE_TYPES_PER_LOT_MAX};
+use lotkeeper_engine::spec::{
+    self, About, Allocation, Fault, FeatureSet, Place, Rules, SlotSpec, Spec, TypeSet,
+};
 use lotkeeper_engine::time::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::about::{AboutPatch, AddressPatch};
+use super::allocation::{self, CriterionBody};
 use super::names::{Kind, Size};
 use super::place::{self, PositionBody};
 use super::rules::RulesPatch;
 use super::slot::{check_feature, unknown_zone};
+use super::{code_fault, is_code};
 
 /// The time zone of a lot that names none.
 const TIME_ZONE_DEFAULT: &str = "UTC";
@@ -54,6 +59,16 @@ pub struct NewLot {
     /// For search.
     #[serde(default)]
     pub city: Option<String>,
+    /// Where the post finds it.
+    #[serde(default)]
+    pub address: AddressPatch,
+    /// What people are told of it.
+    #[serde(default)]
+    pub about: AboutPatch,
+    /// Which slot is chosen for whoever wants any, the first criterion first; `["smallest_fit", "keep_special",
+    /// {"fill_zones": []}, "waste_least"]` when left out.
+    #[serde(default)]
+    pub allocation: Option<Vec<CriterionBody>>,
     /// Its parts.
     #[serde(default)]
     pub zones: Vec<NewZone>,
@@ -95,6 +110,12 @@ pub struct NewSlot {
     /// What it offers.
     #[serde(default)]
     pub features: Vec<String>,
+    /// Codes of the vehicle types it admits; every one when empty.
+    #[serde(default)]
+    pub vehicle_types: Vec<String>,
+    /// On foot to the nearest entrance or exit for people.
+    #[serde(default)]
+    pub walk_metres: Option<u16>,
 }
 
 impl NewLot {
@@ -110,41 +131,54 @@ impl NewLot {
     ) -> Result<Spec, Vec<Fault>> {
         let mut faults = Vec::new();
         let features = feature_names(&self.slots, &mut faults);
-        let slots = slot_specs(&self.slots, &self.zones, &features, &mut faults);
+        let vehicle_types = type_names(&self.slots, &mut faults);
+        let names = (features.as_slice(), vehicle_types.as_slice());
+        let slots = slot_specs(&self.slots, &self.zones, names, &mut faults);
         // Lossless in every lot that passes the check of its size below.
         let slot_count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
         let capacity = match self.kind {
             Kind::Bayed => self.capacity.unwrap_or(slot_count),
             Kind::Counted => self.capacity.unwrap_or_default(),
         };
+        let mut place = Place {
+            time_zone: self.time_zone.map_or_else(
+                || TIME_ZONE_DEFAULT.into(),
+                |name| place::time_zone(&name, &mut faults),
+            ),
+            currency: self.currency.map_or_else(
+                || CURRENCY_DEFAULT.into(),
+                |code| place::currency(&code, &mut faults),
+            ),
+            city: self.city.map(|name| place::city(&name, &mut faults)),
+            position: self.position.and_then(|position| position.checked(&mut faults)),
+            ..Place::default()
+        };
+        self.address.put(&mut place);
+        let zones = self.zones.iter().map(|zone| zone.code.as_str());
+        let criteria = self.allocation.as_ref();
         let spec = Spec {
+            allocation: criteria.map_or_else(Allocation::default, |criteria| {
+                allocation::checked(criteria, &zones, &mut faults)
+            }),
+            about: self.about.over(&About::default(), &mut faults),
             id: LotId(self.id.unwrap_or_else(Uuid::now_v7)),
             tenant: tenant.into(),
             capacity,
-            place: Place {
-                time_zone: self.time_zone.map_or_else(
-                    || TIME_ZONE_DEFAULT.into(),
-                    |name| place::time_zone(&name, &mut faults),
-                ),
-                currency: self.currency.map_or_else(
-                    || CURRENCY_DEFAULT.into(),
-                    |code| place::currency(&code, &mut faults),
-                ),
-                city: self.city.map(|name| place::city(&name, &mut faults)),
-                position: self.position.and_then(|position| position.checked(&mut faults)),
-            },
+            place,
             code: self.code.into(),
             name: self.name.into(),
             kind: self.kind.into(),
             zones: self.zones.into_iter().map(NewZone::into_spec).collect(),
             features: features.into_iter().map(Into::into).collect(),
+            vehicle_types: vehicle_types.into_iter().map(Into::into).collect(),
             slots,
             rules: self.rules.over(defaults, &mut faults),
             created_at: now,
         };
-        // Features and rules were checked above, where they stand in the request.
-        let told =
-            |fault: &Fault| ["/features", "/rules"].iter().any(|p| fault.pointer.starts_with(p));
+        // Features, vehicle types and rules were checked above, where they stand in the request.
+        let told = |fault: &Fault| {
+            ["/features", "/vehicle_types", "/rules"].iter().any(|p| fault.pointer.starts_with(p))
+        };
         faults.extend(spec.faults().into_iter().filter(|fault| !told(fault)));
         if faults.is_empty() { Ok(spec) } else { Err(faults) }
     }
@@ -174,10 +208,35 @@ fn feature_names(slots: &[NewSlot], faults: &mut Vec<Fault>) -> Vec<String> {
     names
 }
 
+/// Every vehicle type once, in order of appearance.
+fn type_names(slots: &[NewSlot], faults: &mut Vec<Fault>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (slot, at) in slots.iter().zip(0..) {
+        for (position, name) in slot.vehicle_types.iter().enumerate() {
+            if !names.contains(name) {
+                if !is_code(name) {
+                    faults.push(code_fault(format!("/slots/{at}/vehicle_types/{position}"), name));
+                }
+                // One beyond the limit is enough for the check to see that there are too many.
+                if names.len() <= VEHICLE_TYPES_PER_LOT_MAX {
+                    names.push(name.clone());
+                }
+            }
+        }
+    }
+    names
+}
+
+/// The bits of some names, in terms of a list; those beyond the limit are refused elsewhere.
+fn bits_of(names: &[String], known: &[String], max: usize) -> u64 {
+    let bit = |name: &String| known.iter().position(|known| known == name);
+    names.iter().filter_map(bit).filter(|bit| *bit < max).fold(0, |set, bit| set | 1 << bit)
+}
+
 fn slot_specs(
     slots: &[NewSlot],
     zones: &[NewZone],
-    features: &[String],
+    (features, vehicle_types): (&[String], &[String]),
     faults: &mut Vec<Fault>,
 ) -> Vec<SlotSpec> {
     let zone_at =
@@ -191,14 +250,15 @@ fn slot_specs(
                 None
             })
         });
-        let bit = |name: &String| features.iter().position(|known| known == name);
-        let bits = slot.features.iter().filter_map(bit).filter(|bit| *bit < FEATURES_PER_LOT_MAX);
+        let types = bits_of(&slot.vehicle_types, vehicle_types, VEHICLE_TYPES_PER_LOT_MAX);
         specs.push(SlotSpec {
             id: SlotId(Uuid::now_v7()),
             code: slot.code.as_str().into(),
             zone,
             size: slot.size.map_or_else(spec::Size::default, Into::into),
-            features: FeatureSet(bits.fold(0, |set, bit| set | 1 << bit)),
+            features: FeatureSet(bits_of(&slot.features, features, FEATURES_PER_LOT_MAX)),
+            vehicle_types: TypeSet(types),
+            walk_metres: slot.walk_metres,
         });
     }
     specs
@@ -213,7 +273,8 @@ mod tests {
 
     fn rules() -> Rules {
         let (hold, hold_lead, no_show) = (Seconds(600), Seconds(1_800), Seconds(1_800));
-        Rules { hold, hold_lead, no_show, silence: Seconds(86_400), skew: Seconds(60) }
+        let (silence, skew) = (Seconds(86_400), Seconds(60));
+        Rules { hold, hold_lead, no_show, silence, skew, ..Rules::default() }
     }
 
     fn spec(body: &str) -> Result<Spec, Vec<Fault>> {

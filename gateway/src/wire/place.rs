@@ -7,8 +7,6 @@ use utoipa::ToSchema;
 
 use super::fault;
 
-/// The mean radius of the earth.
-const EARTH_RADIUS_KM: f64 = 6_371.0;
 /// Microdegrees in a degree.
 const MICRO: f64 = 1e6;
 /// Characters of a city's name.
@@ -65,15 +63,6 @@ impl PositionBody {
             lon_microdegrees: (self.lon * MICRO).round() as i32,
         })
     }
-
-    /// Great-circle distance (haversine).
-    #[must_use]
-    pub fn distance_km(self, other: Self) -> f64 {
-        let half = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
-        let across = self.lat.to_radians().cos() * other.lat.to_radians().cos();
-        let chord = half(other.lat - self.lat) + across * half(other.lon - self.lon);
-        2.0 * EARTH_RADIUS_KM * chord.sqrt().min(1.0).asin()
-    }
 }
 
 /// An IANA time zone in its official spelling.
@@ -115,17 +104,6 @@ pub fn city(name: &str, faults: &mut Vec<Fault>) -> Box<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distance_is_the_great_circle() {
-        let berlin = PositionBody { lat: 52.52, lon: 13.405 };
-        let paris = PositionBody { lat: 48.8566, lon: 2.3522 };
-        assert!((berlin.distance_km(paris) - 877.5).abs() < 1.0);
-        assert!(berlin.distance_km(berlin) < 1e-9);
-        let west = PositionBody { lat: 0.0, lon: -179.9 };
-        let east = PositionBody { lat: 0.0, lon: 179.9 };
-        assert!((west.distance_km(east) - 22.24).abs() < 0.1, "across the date line");
-    }
 
     #[test]
     fn pairs_are_read_and_checked() {

@@ -1,19 +1,21 @@
 //! Reservations as they are asked for and shown.
 
-use lotkeeper_engine::ids::ReservationId;
+use lotkeeper_engine::ids::Reference;
 use lotkeeper_engine::limits::HOLD_SECONDS_MAX;
-use lotkeeper_engine::lot::{Choice, Needs, Reservation, State};
-use lotkeeper_engine::spec::{Fault, FeatureSet, Spec};
+use lotkeeper_engine::lot::{Choice, Needs, Owner, Register, Reservation, State, payment};
+use lotkeeper_engine::spec::{Fault, FeatureSet, Spec, TypeSet};
 use lotkeeper_engine::time::{Seconds, Window};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::instant::Instant;
-use super::names::{ReservationState, Size};
+use super::money::MoneyBody;
+use super::names::{PaidState, ReservationState, Size};
+use super::tariff::FeeBody;
 use super::vehicle::Vehicle;
 use super::{code_fault, fault, is_code};
+use crate::credential::Ticket;
 
 /// A reservation to be made. `slot` and `needs` exclude each other; neither means any slot.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -45,6 +47,12 @@ pub struct NewReservation {
     /// Held for so long until it is confirmed, 1 to 86,400; confirmed at once when left out.
     #[serde(default)]
     pub hold_seconds: Option<u32>,
+    /// The tenant's name of the vehicle's type, for its price; that of `needs` when left out.
+    #[serde(default)]
+    pub vehicle_type: Option<String>,
+    /// Codes of discounts.
+    #[serde(default)]
+    pub discounts: Vec<String>,
 }
 
 /// What a slot must have.
@@ -58,6 +66,8 @@ pub struct NeedsBody {
     pub features: Vec<String>,
     /// Code of the zone it must lie in.
     pub zone: Option<String>,
+    /// Code of the vehicle's type; without, only slots that admit every type will do.
+    pub vehicle_type: Option<String>,
 }
 
 impl NeedsBody {
@@ -77,7 +87,12 @@ impl NeedsBody {
             None => None,
         };
         let size = self.vehicle_size.unwrap_or(Size::Motorcycle).into();
-        Some(Needs { size, features, zone })
+        // A type that no slot of the lot names is as good as none.
+        let vehicle_type = self.vehicle_type.as_ref().and_then(|name| {
+            let bit = spec.vehicle_types.iter().position(|known| **known == **name)?;
+            Some(TypeSet(1 << bit))
+        });
+        Some(Needs { size, features, zone, vehicle_type: vehicle_type.unwrap_or_default() })
     }
 }
 
@@ -106,6 +121,14 @@ impl NewReservation {
             let detail = format!("{seconds} is not between 1 and {HOLD_SECONDS_MAX} seconds");
             faults.push(fault("/hold_seconds", detail));
         }
+        for (position, code) in self.discounts.iter().enumerate() {
+            if !is_code(code) {
+                faults.push(code_fault(format!("/discounts/{position}"), code));
+            }
+        }
+        if let Some(code) = self.vehicle_type.as_deref().filter(|code| !is_code(code)) {
+            faults.push(code_fault("/vehicle_type", code));
+        }
         if let Some(vehicle) = &self.vehicle {
             faults.extend(vehicle.canonical().err().unwrap_or_default());
         }
@@ -124,6 +147,13 @@ impl NewReservation {
         self.hold_seconds.map(Seconds)
     }
 
+    /// The type of its vehicle, for its price.
+    #[must_use]
+    pub fn priced_type(&self) -> Option<Box<str>> {
+        let needed = || self.needs.as_ref().and_then(|needs| needs.vehicle_type.as_deref());
+        self.vehicle_type.as_deref().or_else(needed).map(Box::from)
+    }
+
     /// Which slot it wants.
     ///
     /// # Errors
@@ -133,17 +163,30 @@ impl NewReservation {
         lot: &lotkeeper_actors::LotHandle,
         spec: &Spec,
     ) -> Result<Choice, NoChoice> {
-        if let Some(slot) = &self.slot {
-            return lot.slot(slot).map(Choice::Slot).ok_or(NoChoice::SlotNotFound);
-        }
-        let any = NeedsBody::default();
-        let needs = self.needs.as_ref().unwrap_or(&any).in_lot(spec);
-        needs.map(Choice::Any).ok_or(NoChoice::NoSlotFits)
+        choice(self.slot.as_deref(), self.needs.as_ref(), lot, spec)
     }
 }
 
+/// Which slot is wanted: a given one, or any that has what is needed.
+///
+/// # Errors
+/// A slot the lot does not have, or needs that none of its slots meets.
+pub fn choice(
+    slot: Option<&str>,
+    needs: Option<&NeedsBody>,
+    lot: &lotkeeper_actors::LotHandle,
+    spec: &Spec,
+) -> Result<Choice, NoChoice> {
+    if let Some(slot) = slot {
+        return lot.slot(slot).map(Choice::Slot).ok_or(NoChoice::SlotNotFound);
+    }
+    let any = NeedsBody::default();
+    let needs = needs.unwrap_or(&any).in_lot(spec);
+    needs.map(Choice::Any).ok_or(NoChoice::NoSlotFits)
+}
+
 /// A new window; what is left out stays.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"to": "2026-03-01T12:00:00Z"}))]
 pub struct ReservationPatch {
@@ -153,6 +196,12 @@ pub struct ReservationPatch {
     /// The first instant after.
     #[serde(default)]
     pub to: Option<Instant>,
+    /// Code or id of another slot.
+    #[serde(default)]
+    pub slot: Option<String>,
+    /// What another slot must have; the own one is kept where it has that and is open.
+    #[serde(default)]
+    pub needs: Option<NeedsBody>,
 }
 
 /// Why a reservation is given up.
@@ -205,8 +254,20 @@ pub struct ReservationBody {
     /// For which vehicle; left out when none was told, or when it was erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vehicle: Option<Vehicle>,
-    /// Short, for people: eight characters of 0-9 and A-Z without I, L, O, U.
+    /// Short, for people.
+    #[schema(example = "4K7T-9X2C")]
     pub reference: String,
+    /// What it costs; null where the lot has no tariff for it.
+    #[schema(required)]
+    pub price: Option<FeeBody>,
+    /// Where its money is.
+    pub payment: PaymentStateBody,
+    /// The recurring request it is an occurrence of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<Uuid>,
+    /// The text of its QR code, while it opens a gate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qr: Option<String>,
     /// Why it was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -225,10 +286,12 @@ impl ReservationBody {
     #[must_use]
     pub fn of(
         reservation: &Reservation,
-        spec: &Spec,
+        register: &Register,
         lot_seq: u64,
         vehicle: Option<Vehicle>,
+        qr: Option<String>,
     ) -> Self {
+        let spec = register.spec();
         let expires_at = match reservation.state {
             State::Held { expires_at } => Some(Instant(expires_at)),
             State::Confirmed
@@ -249,7 +312,14 @@ impl ReservationBody {
             to: Instant(reservation.window.to),
             expires_at,
             vehicle,
-            reference: reference(reservation.id),
+            reference: reference(Reference::of(reservation.id.0)),
+            price: reservation
+                .price
+                .as_ref()
+                .map(|price| FeeBody::new(&price.fee, &spec.place.currency)),
+            payment: PaymentStateBody::of(reservation, register),
+            series: reservation.series.map(|series| series.0),
+            qr,
             reason: reservation.reason.as_ref().map(ToString::to_string),
             created_at: Instant(reservation.created_at),
             updated_at: Instant(reservation.updated_at),
@@ -259,15 +329,65 @@ impl ReservationBody {
     }
 }
 
-/// Eight characters of Crockford's base 32 that stand for an id in speech and on paper. They are derived,
-/// so they never change; two reservations may share one, so nothing is looked up by them alone.
+/// What people read out and type: `4K7T-9X2C`, seven characters and one that checks them (docs/credentials.md).
 #[must_use]
-pub fn reference(id: ReservationId) -> String {
-    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    let digest = Sha256::digest(id.0.as_bytes());
-    // Forty bits, five to a character.
-    let bits = digest.iter().take(5).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-    (0..8).rev().map(|place| char::from(DIGITS[(bits >> (5 * place) & 0x1F) as usize])).collect()
+pub fn reference(reference: Reference) -> String {
+    // Every reference is the number of a ticket: both leave out those without a plain check symbol.
+    Ticket::of_number(reference.number()).map_or_else(String::new, |ticket| ticket.to_string())
+}
+
+/// Where the money of a reservation is.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ReservationPayment)]
+pub struct PaymentStateBody {
+    /// In one word.
+    pub state: PaidState,
+    /// What is to be paid; below zero what is to go back.
+    pub due: MoneyBody,
+}
+
+impl PaymentStateBody {
+    fn of(reservation: &Reservation, register: &Register) -> Self {
+        let owner = Owner::Reservation(reservation.id);
+        let owed = match register.stays().of_reservation(reservation.id) {
+            // What a stay owes is the stay's to say.
+            Some(_) => register.accounts().owed_by(owner),
+            None => register.owed_for(reservation),
+        };
+        Self {
+            state: paid_state(register, owner, reservation.price.is_some()),
+            due: MoneyBody::of(owed, register.spec()),
+        }
+    }
+}
+
+/// The state of all payments for one owner together.
+fn paid_state(register: &Register, owner: Owner, is_priced: bool) -> PaidState {
+    let (mut received, mut refunded, mut promised, mut failed) = (0_i64, 0_i64, 0_i64, false);
+    for payment in register.payments().of(owner) {
+        let amount = payment.amount.0;
+        match payment.state {
+            payment::State::Authorised => promised = promised.saturating_add(amount),
+            payment::State::Captured
+            | payment::State::PartlyRefunded
+            | payment::State::Refunded => {
+                received = received.saturating_add(amount);
+                refunded = refunded.saturating_add(payment.refunded.0);
+            }
+            payment::State::Failed => failed = true,
+            payment::State::Voided | payment::State::Pending => {}
+        }
+    }
+    let owes = register.accounts().owed_by(owner).0 > 0;
+    match (received, refunded) {
+        (1.., _) if refunded >= received => PaidState::Refunded,
+        (1.., 1..) => PaidState::PartlyRefunded,
+        (1.., _) if !owes => PaidState::Paid,
+        _ if promised > 0 => PaidState::Authorised,
+        _ if failed => PaidState::Failed,
+        _ if is_priced => PaidState::Pending,
+        _ => PaidState::None,
+    }
 }
 
 #[cfg(test)]
@@ -276,14 +396,16 @@ mod tests {
     use crate::wire::from_json;
 
     #[test]
-    fn reference_never_changes() {
-        let id = ReservationId(Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0001));
-        let next = ReservationId(Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0002));
-        let text = reference(id);
-        assert_eq!(text.len(), 8);
-        assert_eq!(text, reference(id));
-        assert_ne!(text, reference(next));
-        assert!(text.chars().all(|c| c.is_ascii_alphanumeric() && !"ILOU".contains(c)), "{text}");
+    fn reference_never_changes_and_every_one_is_a_ticket() {
+        let id = |low: u128| Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 | low);
+        let text = reference(Reference::of(id(1)));
+        assert_eq!(text, reference(Reference::of(id(1))));
+        assert_ne!(text, reference(Reference::of(id(2))));
+        for low in 0..10_000 {
+            let text = reference(Reference::of(id(low)));
+            let number = Ticket::parse(&text).unwrap().number();
+            assert_eq!(Reference::of_number(number), Some(Reference::of(id(low))), "{text}");
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use lotkeeper_actors::LotView;
 use lotkeeper_engine::ids::SlotIndex;
-use lotkeeper_engine::lot::{Promise, Service, SlotPatch};
-use lotkeeper_engine::spec::{Fault, SlotSpec, Spec};
+use lotkeeper_engine::lot::{Owner, Promise, Service, SlotPatch};
+use lotkeeper_engine::spec::{Fault, SlotSpec, Spec, TypeSet};
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -106,6 +106,12 @@ pub struct SlotBody<'a> {
     pub size: Size,
     /// What it offers.
     pub features: Vec<&'a str>,
+    /// Codes of the vehicle types it admits; left out when it admits every one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vehicle_types: Vec<&'a str>,
+    /// On foot to the nearest entrance or exit for people, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub walk_metres: Option<u16>,
     /// What a sign shows.
     pub status: Status,
     /// Since when it is occupied, empty or silent, as observed.
@@ -154,6 +160,8 @@ impl<'a> SlotBody<'a> {
             zone: zone_code(spec, attributes),
             size: attributes.size.into(),
             features: feature_names(spec, attributes),
+            vehicle_types: type_names(spec, attributes.vehicle_types),
+            walk_metres: attributes.walk_metres,
             status: view.status(slot).into(),
             since: state.silent_since.or(hearing.map(|heard| heard.since)).map(Instant),
             observed_at: hearing.map(|heard| Instant(heard.mark.observed_at)),
@@ -184,11 +192,18 @@ pub fn feature_names<'a>(spec: &'a Spec, slot: &SlotSpec) -> Vec<&'a str> {
     slot.features.indices().filter_map(|bit| spec.features.get(bit)).map(|name| &**name).collect()
 }
 
+/// Names of vehicle types.
+#[must_use]
+pub fn type_names(spec: &Spec, types: TypeSet) -> Vec<&str> {
+    types.indices().filter_map(|bit| spec.vehicle_types.get(bit)).map(|name| &**name).collect()
+}
+
 fn promise_shown(promise: &Promise, now: Timestamp) -> Option<Window> {
     let next = promise.timeline.spans().iter().find(|span| span.window.to > now)?;
     let soon = next.window.from < now.plus(Seconds(PROMISE_SHOWN_SECONDS));
     // A lead time longer than a day shows its promise as well.
-    (soon || promise.shown == Some(next.reservation)).then_some(next.window)
+    let is_shown = promise.shown.is_some_and(|id| next.owner == Owner::Reservation(id));
+    (soon || is_shown).then_some(next.window)
 }
 
 /// New values of a slot; what is left out stays.
@@ -209,6 +224,13 @@ pub struct SlotPatchBody {
     /// All that it offers.
     #[serde(default)]
     pub features: Option<Vec<String>>,
+    /// Codes of all vehicle types it admits; every one when empty.
+    #[serde(default)]
+    pub vehicle_types: Option<Vec<String>>,
+    /// On foot to the nearest entrance; `null` when it is not known.
+    #[serde(default, deserialize_with = "super::present")]
+    #[schema(value_type = Option<u16>)]
+    pub walk_metres: Option<Option<u16>>,
 }
 
 impl SlotPatchBody {
@@ -234,7 +256,15 @@ impl SlotPatchBody {
             }
             names.into_iter().map(Into::into).collect()
         });
-        let patch = SlotPatch { service, zone, size: self.size.map(Into::into), features };
+        let boxed = |names: Vec<String>| names.into_iter().map(Into::into).collect();
+        let patch = SlotPatch {
+            service,
+            zone,
+            size: self.size.map(Into::into),
+            features,
+            vehicle_types: self.vehicle_types.map(boxed),
+            walk_metres: self.walk_metres,
+        };
         if faults.is_empty() { Ok(patch) } else { Err(faults) }
     }
 }

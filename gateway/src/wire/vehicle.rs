@@ -1,16 +1,16 @@
-//! Vehicles: a plate and its country, brought into one form so that one vehicle has one pseudonym.
+//! Vehicles: a plate and its country, as somebody wrote them and as they are found.
 //!
-//! The clear text lives in the vault only, as `COUNTRY PLATE`. Canonical form: upper case; a run of
-//! blanks and dashes between characters is one `-` if a dash is in it, else one blank.
+//! The clear text in the vault is `COUNTRY PLATE` as it was first written: capitals, a run of blanks and dashes
+//! between characters is one `-` if a dash is in it, else one blank. It is found by [`crate::plate::identity`], so
+//! every spelling of a vehicle has one pseudonym, and what somebody reads is what somebody wrote.
 
 use lotkeeper_engine::spec::Fault;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::fault;
+use crate::plate::{self, Country, PLATE_CHARS_MAX, PlateError};
 
-/// Characters of the longest plate, separators included.
-const PLATE_CHARS_MAX: usize = 20;
 /// Letters of the longest country code on an oval sticker or in ISO 3166.
 const COUNTRY_CHARS_MAX: usize = 3;
 
@@ -19,36 +19,47 @@ const COUNTRY_CHARS_MAX: usize = 3;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"plate": "B-XY 123", "country": "D"}))]
 pub struct Vehicle {
-    /// The plate; letters and digits of any script, blanks and dashes.
+    /// The plate; letters and digits of any script, blanks, dashes and dots, which change nothing.
     pub plate: String,
-    /// The country that issued it: one to three letters.
+    /// The country that issued it: one to three letters, of ISO 3166 or of the oval sticker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
 }
 
 impl Vehicle {
+    /// The same vehicle, of the lot's own country unless it says which.
+    #[must_use]
+    pub fn at_home_in(mut self, home: Option<Country>) -> Self {
+        let said = self.country.as_deref().is_some_and(|country| !country.trim().is_empty());
+        if !said {
+            self.country = home.map(|home| home.to_string());
+        }
+        self
+    }
+
     /// The form in which the vault keeps it.
     ///
     /// # Errors
     /// A plate or country that cannot be one.
     pub fn canonical(&self) -> Result<String, Vec<Fault>> {
         let mut faults = Vec::new();
-        let plate = canonical_plate(&self.plate);
-        let chars = plate.chars().filter(|c| c.is_alphanumeric()).count();
-        let odd = plate.chars().any(|c| !c.is_alphanumeric() && !matches!(c, ' ' | '-'));
-        if chars == 0 || odd || plate.chars().count() > PLATE_CHARS_MAX {
-            // The text is a person's: it is not repeated in an answer that may be logged.
-            faults.push(fault(
-                "/vehicle/plate",
-                format!("a plate has 1 to {PLATE_CHARS_MAX} letters, digits, blanks and dashes"),
-            ));
-        }
         let country = self.country.as_deref().unwrap_or_default().trim().to_ascii_uppercase();
         let letters = country.chars().all(|c| c.is_ascii_uppercase());
+        // The text is a person's: it is not repeated in an answer that may be logged.
+        let shown = match plate::compact(&self.plate, Country::parse(&country)) {
+            Ok(_) => plate::display(&self.plate),
+            Err(error) => {
+                faults.push(fault("/vehicle/plate", error.to_string()));
+                String::new()
+            }
+        };
+        if shown.chars().count() > PLATE_CHARS_MAX {
+            faults.push(fault("/vehicle/plate", PlateError::TooLong.to_string()));
+        }
         if !letters || country.len() > COUNTRY_CHARS_MAX {
             faults.push(fault("/vehicle/country", "a country is one to three letters, such as D"));
         }
-        if faults.is_empty() { Ok(format!("{country} {plate}")) } else { Err(faults) }
+        if faults.is_empty() { Ok(format!("{country} {shown}")) } else { Err(faults) }
     }
 
     /// From the form in which the vault keeps it.
@@ -58,23 +69,6 @@ impl Vehicle {
         let country = (!country.is_empty()).then(|| country.to_owned());
         Self { plate: plate.to_owned(), country }
     }
-}
-
-fn canonical_plate(plate: &str) -> String {
-    let mut canonical = String::with_capacity(plate.len());
-    let mut separator = None;
-    for c in plate.trim().chars() {
-        let dash = matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
-        if dash || c.is_whitespace() {
-            separator = Some(if dash || separator == Some('-') { '-' } else { ' ' });
-            continue;
-        }
-        if let Some(separator) = separator.take().filter(|_| !canonical.is_empty()) {
-            canonical.push(separator);
-        }
-        canonical.extend(c.to_uppercase());
-    }
-    canonical
 }
 
 #[cfg(test)]
@@ -95,6 +89,9 @@ mod tests {
             ("A1", Some("GERM"), None),
             ("A1", Some("1"), None),
             ("123456789012345678901", None, None),
+            ("1 2 3 4 5 6 7 8 9 0 1", None, None),
+            ("Ｂ－ＸＹ　１２３", Some("D"), Some("D B-XY 123")),
+            ("B.XY.123", Some("D"), Some("D B XY 123")),
         ] {
             let vehicle = Vehicle { plate: plate.into(), country: country.map(Into::into) };
             assert_eq!(vehicle.canonical().ok().as_deref(), clear, "{plate} {country:?}");
@@ -102,5 +99,30 @@ mod tests {
         let back = Vehicle::from_canonical("D B-XY 123");
         assert_eq!((back.plate.as_str(), back.country.as_deref()), ("B-XY 123", Some("D")));
         assert_eq!(Vehicle::from_canonical(" AB12 CDE").country, None);
+    }
+
+    #[test]
+    fn a_vehicle_that_does_not_say_is_of_the_country_of_the_lot() {
+        let home = Country::parse("A");
+        for (country, home, wanted) in [
+            (None, home, Some("AT")),
+            (Some(" "), home, Some("AT")),
+            (Some("D"), home, Some("D")),
+            (None, None, None),
+        ] {
+            let vehicle = Vehicle { plate: "W-1 X".into(), country: country.map(Into::into) };
+            assert_eq!(vehicle.at_home_in(home).country.as_deref(), wanted);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_plate() {
+        for plate in ["SECRET_1", "SECRET 1234567890123456", ""] {
+            let vehicle = Vehicle { plate: plate.into(), country: Some("QQQQ".into()) };
+            let faults = vehicle.canonical().unwrap_err();
+            let pointers: Vec<_> = faults.iter().map(|fault| &*fault.pointer).collect();
+            assert_eq!(pointers, ["/vehicle/plate", "/vehicle/country"]);
+            assert!(faults.iter().all(|fault| !fault.detail.contains("SECRET")));
+        }
     }
 }

@@ -106,8 +106,11 @@ impl Victim {
     /// All file handles come back: every connection has ended on the server's side too.
     pub async fn settles(&self) {
         let began = Instant::now();
-        while self.count_handles() > self.handles {
-            let left = self.count_handles() - self.handles;
+        loop {
+            let left = self.count_handles().saturating_sub(self.handles);
+            if left == 0 {
+                break;
+            }
             assert!(began.elapsed() < DEADLINE, "{left} file handles do not come back");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -117,7 +117,10 @@ async fn round(
     let output = backup.args(["--url", &format!("http://{}", server.address)]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(!file.exists(), "half a backup is none");
-    println!("{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // At once, or when the body had begun.
+    assert!(said.contains("500 internal") || said.contains("cut off after"), "{said}");
+    assert!(!said.contains("is a server running"), "the address is not to blame: {said}");
     // What a write needs of the journal is in memory.
     let made = book(&server, ids.len()).await;
     ids.insert(id_of(&made.unwrap()));

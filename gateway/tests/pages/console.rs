@@ -193,3 +193,18 @@ async fn console_owns_up_to_a_lost_server_and_catches_up() {
     assert_eq!(page.js("return window.sameDocument").await, true);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_that_come_later_change_nothing_that_is_said_already() {
+    let Some(page) = Browser::start().await else { return };
+    let server = server_with(&[market(2)]).await;
+    page.open(&(console_url(&server, Role::Operator) + "&lang=en")).await;
+    page.shows("#lot-name", "Market Street").await;
+    page.until("document.querySelector('#stream').dataset.state === 'live'").await;
+    // The words of stays are loaded with the first one.
+    let scan = json!({"lot": "L1", "direction": "exit", "credential": {"plate": "HH-AB 99"}});
+    server.post(Role::Staff, "/api/v1/scans", &scan).await.expect(200);
+    page.reads("#feed li[data-type='scan.denied']", "Gate stayed closed").await;
+    assert_eq!(page.text("#lot-name").await, "Market Street");
+    server.stop().await;
+}

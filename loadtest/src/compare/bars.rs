@@ -10,6 +10,8 @@ use std::fmt;
 const BOOK_PEERS: [&str; 2] = ["postgres.book.pipelined", "postgres.book.function"];
 const SCAN_PEERS: [&str; 2] = ["postgres.scan.pipelined", "postgres.scan.function"];
 
+const GATE_PEERS: [&str; 2] = ["postgres.gate.stepwise", "postgres.gate.function"];
+
 /// What is measured by a bar.
 #[derive(Clone, Copy, Debug)]
 enum Figure {
@@ -55,7 +57,7 @@ const fn bar(what: &'static str, figure: Figure, side: Side, must: f64, aim: Opt
     Bar { what, figure, side, must, aim }
 }
 
-const BARS: [Bar; 16] = {
+const BARS: [Bar; 18] = {
     use Figure::{Cpu, CpuUs, P99Ms, Rate};
     use Side::{AtLeast, AtMost};
     [
@@ -85,6 +87,20 @@ const BARS: [Bar; 16] = {
         bar(
             "bookings over HTTP, over the bare JSON echo",
             Rate("ours.book", &["echo"]),
+            AtLeast,
+            0.5,
+            None,
+        ),
+        bar(
+            "scans at a gate over HTTP, over the PostgreSQL scan transaction",
+            Rate("ours.gate", &GATE_PEERS),
+            AtLeast,
+            4.0,
+            None,
+        ),
+        bar(
+            "quotes over HTTP, over the bare JSON echo",
+            Rate("ours.quote", &["echo"]),
             AtLeast,
             0.5,
             None,

@@ -15,9 +15,11 @@ pub mod echo;
 mod error;
 mod example;
 mod fanout_peers;
+mod gate;
 pub mod options;
 mod ours;
 mod postgres;
+mod postgres_gate;
 mod postgres_hands;
 mod pubsub;
 mod redis;
@@ -33,6 +35,7 @@ use context::Context;
 use error::CompareError;
 use options::{CompareOptions, Peer, Wanted};
 use std::path::PathBuf;
+use table::Work;
 
 /// The command's name.
 pub const SUBCOMMAND: &str = "compare";
@@ -146,18 +149,32 @@ async fn play(installed: &Installed, context: &mut Context) {
         let played = ours::play(context).await;
         ended(context, Peer::Ours, played);
     }
-    if context.options.plays(Peer::Disk) {
+    if context.options.plays(Peer::Disk) && context.options.wants(Work::Log) {
         let played = disk::play(installed.journal.clone().ok(), context).await;
         if played.is_err() {
             context.leave_out("journal.", BROKE);
         }
         ended(context, Peer::Disk, played);
     }
-    if context.options.plays(Peer::Echo) {
+    // The bookings' ceiling is the quotes' as well.
+    let is_held_against = |work| context.options.wants(work);
+    if context.options.plays(Peer::Echo)
+        && [Work::Bookings, Work::Quotes].into_iter().any(is_held_against)
+    {
         let played = echo::play(context).await;
         ended(context, Peer::Echo, played);
     }
-    let plays = |context: &Context, peer| context.options.plays(peer);
+    let plays = |context: &Context, peer| {
+        let fan_out = [Work::FanOutFull, Work::FanOutPaced];
+        let is_wanted = match peer {
+            Peer::Nats | Peer::Nchan => fan_out.into_iter().any(|w| context.options.wants(w)),
+            Peer::Redis => {
+                [Work::Readings, Work::Bookings].into_iter().any(|w| context.options.wants(w))
+            }
+            Peer::Postgres | Peer::Disk | Peer::Echo | Peer::Ours => true,
+        };
+        is_wanted && context.options.plays(peer)
+    };
     if let Some(binary) = installed.nats.as_ref().filter(|_| plays(context, Peer::Nats)) {
         let played = fanout_peers::play_nats(binary, context).await;
         ended(context, Peer::Nats, played);

@@ -1,5 +1,6 @@
 //! The command line of `lotkeeper-load compare`.
 
+use super::table::Work;
 use crate::error::LoadError;
 use crate::options::parse_duration;
 use clap::{Parser, ValueEnum};
@@ -16,6 +17,10 @@ pub struct CompareOptions {
     /// Only these, with commas between.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Peer>,
+
+    /// Only this work, with commas between.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub work: Vec<Work>,
 
     /// What to do about a peer that is not installed: leave it out, or refuse to run.
     #[arg(long, value_enum, default_value = "installed")]
@@ -101,6 +106,11 @@ pub enum Wanted {
 }
 
 impl CompareOptions {
+    /// Whether work is done.
+    pub fn wants(&self, work: Work) -> bool {
+        self.work.is_empty() || self.work.contains(&work)
+    }
+
     /// Whether a peer has its turn.
     pub fn plays(&self, peer: Peer) -> bool {
         self.only.is_empty() || self.only.contains(&peer)
@@ -169,6 +179,15 @@ mod tests {
         for peer in Peer::value_variants() {
             assert!(all.plays(*peer));
             assert_eq!(few.plays(*peer), matches!(peer, Peer::Postgres | Peer::Nats), "{peer:?}");
+        }
+    }
+
+    #[test]
+    fn work_chooses_what_is_played() {
+        let few = parse(&["--work", "scans,quotes"]);
+        for work in Work::ALL {
+            assert!(parse(&[]).wants(work));
+            assert_eq!(few.wants(work), matches!(work, Work::Scans | Work::Quotes), "{work:?}");
         }
     }
 

@@ -6,6 +6,7 @@
 
 use super::context::Context;
 use super::error::CompareError;
+use super::gate;
 use super::table::{Row, Work};
 use crate::error::LoadError;
 use crate::options::Options;
@@ -59,15 +60,22 @@ impl Played {
 
 /// All stages; latency first, while nothing has been written yet.
 pub async fn play(context: &mut Context) -> Result<(), CompareError> {
-    let maximum = watched(context, MAXIMUM, None).await?;
-    if maximum > 0.0 {
-        for (key, part) in LATENCY_AT {
-            watched(context, key, Some((maximum, part))).await?;
+    if context.options.wants(Work::Latency) {
+        let maximum = watched(context, MAXIMUM, None).await?;
+        if maximum > 0.0 {
+            for (key, part) in LATENCY_AT {
+                watched(context, key, Some((maximum, part))).await?;
+            }
         }
     }
-    readings(context, BINARY).await?;
-    readings(context, JSON).await?;
-    book(context).await?;
+    if context.options.wants(Work::Readings) {
+        readings(context, BINARY).await?;
+        readings(context, JSON).await?;
+    }
+    if context.options.wants(Work::Bookings) {
+        book(context).await?;
+    }
+    gate::play(context).await?;
     fan_out(context).await
 }
 
@@ -142,7 +150,8 @@ async fn fan_out(context: &mut Context) -> Result<(), CompareError> {
         ("ours.counts.full", Work::FanOutFull, "counts", &[]),
         ("ours.counts.paced", Work::FanOutPaced, "counts", &paced),
     ];
-    for (key, work, view, speed) in stages {
+    let stages = stages.into_iter().filter(|(_, work, ..)| context.options.wants(*work));
+    for (key, work, view, speed) in stages.collect::<Vec<_>>() {
         let mut flags = vec!["--subscribers", &subscribers, "--view", view];
         flags.extend(speed);
         let played = scenario(context, key, "fanout", &flags).await?;

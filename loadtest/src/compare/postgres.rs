@@ -10,6 +10,7 @@ use super::context::Context;
 use super::daemon::{Daemon, Home, User, find_program, free_address, version_of};
 use super::drive::{Driven, Hand, drive};
 use super::error::CompareError;
+use super::postgres_gate::{self, Gate};
 use super::postgres_hands::{Booker, Scanner, Way, batch_hands};
 use super::table::{Row, Work};
 use crate::verify::Check;
@@ -124,6 +125,15 @@ const SCANS: Ways = [
     ("postgres.scan.function", "one call of a PL/pgSQL function", Way::Function),
 ];
 
+const GATES: [(&str, &str, Way); 2] = [
+    (
+        "postgres.gate.stepwise",
+        "begin, look up and lock, decide, stay, booking, event, commit, each waited for",
+        Way::Stepwise,
+    ),
+    ("postgres.gate.function", "one call of a PL/pgSQL function", Way::Function),
+];
+
 /// All stages.
 pub async fn play(bin: &Path, context: &mut Context) -> Result<(), CompareError> {
     let (daemon, addr) = start(bin, context).await?;
@@ -140,39 +150,91 @@ pub async fn play(bin: &Path, context: &mut Context) -> Result<(), CompareError>
         shown.push(format!("{name}={}", row.get::<_, String>(0)));
     }
     context.peer(&version, &shown.join(", "));
+    if context.options.wants(Work::Bookings) {
+        book(addr, &client, &daemon, (&version, &mut *context)).await?;
+    }
+    if context.options.wants(Work::Scans) {
+        pass(addr, &client, &daemon, (&version, &mut *context)).await?;
+    }
+    if context.options.wants(Work::Readings) {
+        scan(addr, &client, &daemon, (&version, &mut *context)).await?;
+    }
+    Ok(())
+}
+
+/// What every stage is played with: its row's first cell, and the run.
+type Played<'a> = (&'a str, &'a mut Context);
+
+async fn book(
+    addr: SocketAddr,
+    client: &Client,
+    daemon: &Daemon,
+    (version, context): Played<'_>,
+) -> Result<(), CompareError> {
     for (key, what, way) in BOOKINGS {
-        fresh(&client).await?;
+        fresh(client).await?;
         let mut hands = Vec::new();
         for number in 0..context.options.connections {
             hands.push(Booker::new(connect(addr).await?, way, number, context).await?);
         }
-        let driven = stage(context, &daemon, key, hands).await?;
-        let row = Row::of(key, Work::Bookings, &version, what, &driven);
-        let row = row.with_check(booked(&client, &driven).await?);
+        let driven = stage(context, daemon, key, hands).await?;
+        let row = Row::of(key, Work::Bookings, version, what, &driven);
+        let row = row.with_check(booked(client, &driven).await?);
         context.put(row);
     }
+    Ok(())
+}
+
+/// Vehicles at gates.
+async fn pass(
+    addr: SocketAddr,
+    client: &Client,
+    daemon: &Daemon,
+    (version, context): Played<'_>,
+) -> Result<(), CompareError> {
+    client.batch_execute(postgres_gate::SCHEMA).await?;
+    for (key, what, way) in GATES {
+        postgres_gate::fill(client, context).await?;
+        let mut hands = Vec::new();
+        for number in 0..context.options.connections {
+            hands.push(Gate::new(connect(addr).await?, way, number, context).await?);
+        }
+        let driven = stage(context, daemon, key, hands).await?;
+        let row = Row::of(key, Work::Scans, version, what, &driven);
+        let row = row.with_check(postgres_gate::check(client, driven.done_in_all).await?);
+        context.put(row);
+    }
+    Ok(())
+}
+
+async fn scan(
+    addr: SocketAddr,
+    client: &Client,
+    daemon: &Daemon,
+    (version, context): Played<'_>,
+) -> Result<(), CompareError> {
     for (key, what, way) in SCANS {
-        fresh(&client).await?;
+        fresh(client).await?;
         let mut hands = Vec::new();
         for number in 0..context.options.connections {
             hands.push(Scanner::new(connect(addr).await?, way, number, context).await?);
         }
-        let driven = stage(context, &daemon, key, hands).await?;
-        let row = Row::of(key, Work::Readings, &version, what, &driven);
-        let row = row.with_check(scanned(&client, &driven).await?);
+        let driven = stage(context, daemon, key, hands).await?;
+        let row = Row::of(key, Work::Readings, version, what, &driven);
+        let row = row.with_check(scanned(client, &driven).await?);
         context.put(row);
     }
-    fresh(&client).await?;
+    fresh(client).await?;
     let key = "postgres.scan.batched";
     let mut clients = Vec::new();
     for _ in 0..context.options.connections {
         clients.push(connect(addr).await?);
     }
     let (hands, batch) = batch_hands(clients, context).await?;
-    let driven = stage(context, &daemon, key, hands).await?;
+    let driven = stage(context, daemon, key, hands).await?;
     let what = format!("{batch} readings per transaction with UNNEST; latency is a batch's");
-    let row = Row::of(key, Work::Readings, &version, &what, &driven);
-    let row = row.with_check(scanned(&client, &driven).await?);
+    let row = Row::of(key, Work::Readings, version, &what, &driven);
+    let row = row.with_check(scanned(client, &driven).await?);
     context.put(row);
     Ok(())
 }

@@ -212,7 +212,7 @@ async fn transaction(
 }
 
 /// A slot as its table knows it.
-fn id_of(slot: usize) -> i32 {
+pub fn id_of(slot: usize) -> i32 {
     i32::try_from(slot).expect("lots times slots is checked to be at most ten million")
 }
 

@@ -6,6 +6,7 @@ use super::options::CompareOptions;
 use crate::error::LoadError;
 use crate::machine::{Machine, commit, is_in_memory};
 use crate::verify::Check;
+use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::path::Path;
@@ -15,11 +16,15 @@ use std::time::Instant;
 const FORMAT: u32 = 1;
 
 /// The same work is in one part of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
     Readings,
     Bookings,
+    /// Vehicles at gates.
+    Scans,
+    /// Prices.
+    Quotes,
     FanOutFull,
     FanOutPaced,
     Latency,
@@ -28,9 +33,11 @@ pub enum Work {
 
 impl Work {
     /// All, in the table's order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Readings,
         Self::Bookings,
+        Self::Scans,
+        Self::Quotes,
         Self::FanOutFull,
         Self::FanOutPaced,
         Self::Latency,
@@ -42,6 +49,8 @@ impl Work {
         match self {
             Self::Readings => "Durable readings",
             Self::Bookings => "Durable bookings of a given slot, spread",
+            Self::Scans => "Scans at a gate, durable: in and out of a reservation",
+            Self::Quotes => "Quotes",
             Self::FanOutFull => "Fan-out at full speed",
             Self::FanOutPaced => "Fan-out, paced",
             Self::Latency => "Sensor to subscriber's socket, under load",
@@ -54,6 +63,8 @@ impl Work {
         match self {
             Self::Readings | Self::Latency => "readings",
             Self::Bookings => "bookings",
+            Self::Scans => "scans",
+            Self::Quotes => "quotes",
             Self::FanOutFull | Self::FanOutPaced => "deliveries",
             Self::Log => "commits",
         }

@@ -6,6 +6,7 @@
 //! only and want an answer to every call, while "any slot that fits" without an answer has several, and a crash leaves
 //! calls without one; the one that takes open calls goes through all orders without a memory.
 
+pub mod gates;
 pub mod judge;
 pub mod options;
 mod page;
@@ -16,11 +17,14 @@ mod checker_tests;
 #[cfg(test)]
 mod tests;
 
+use self::gates::history::GateOperation;
+use self::gates::script::Gates;
+use self::gates::{GateJudgement, explain};
 use self::judge::history::{Asker, Operation};
 use self::judge::script::{Ground, asker};
 use self::judge::{Judgement, Violation, indefinite, judge, text};
 use self::options::LinearizeOptions;
-use self::play::{Player, Round, Tokens};
+use self::play::{Done, Player, Round, Tokens};
 use crate::clock::Clock;
 use crate::error::LoadError;
 use crate::http::HttpClient;
@@ -51,6 +55,7 @@ const LOOKER: u32 = 1_000;
 struct Figures {
     histories: usize,
     operations: usize,
+    at_gates: usize,
     indefinite: usize,
     crashes: usize,
     configurations: usize,
@@ -65,6 +70,8 @@ struct Played {
     seed: u64,
     slots: u8,
     operations: Vec<Operation>,
+    /// What happened at its gates, where it has any.
+    at_gates: Option<Vec<GateOperation>>,
 }
 
 /// Plays and judges. Whether everything had an order.
@@ -119,15 +126,18 @@ async fn play_round(
         let slots = 2 + u8::try_from(seed % u64::from(options.slots - 1)).unwrap_or_default();
         let lot = format!("H{}-{seed}", std::process::id());
         let ground = Ground::new(lot, slots, round.clock.now_us(), seed);
-        play::create(&mut operator, &ground).await?;
-        grounds.push((seed, slots, ground));
+        // Every second lot has gates as well.
+        let gates = seed.is_multiple_of(2).then(|| Gates::new(&ground.lot, round.clock));
+        play::create(&mut operator, &ground, gates.as_deref()).await?;
+        grounds.push((seed, slots, ground, gates));
     }
     let mut players = JoinSet::new();
-    for (lot, (seed, _, ground)) in grounds.iter().enumerate() {
+    for (lot, (seed, _, ground, gates)) in grounds.iter().enumerate() {
         let left = Arc::new(AtomicUsize::new(options.operations));
         for number in 0..u32::try_from(options.clients).unwrap_or(u32::MAX) {
             let who = (number, asker(number, options.drivers));
-            let player = Player::new(who, round, ground, &left, *seed);
+            let place = (ground, gates.as_ref());
+            let player = Player::new(who, round, place, &left, *seed);
             players.spawn(async move { (lot, player.play().await) });
         }
     }
@@ -135,18 +145,27 @@ async fn play_round(
     let mut rng = SmallRng::seed_from_u64(seed);
     let down = play::crash(server, round, times, &mut rng).await?;
     figures.crashes += down.len();
-    let mut histories: Vec<Vec<Operation>> = vec![Vec::new(); lots];
+    let mut histories: Vec<Done> = (0..lots).map(|_| Done::default()).collect();
     while let Some(ended) = players.join_next().await {
-        let (lot, operations) = ended.map_err(|source| LoadError::Task { source })?;
-        histories[lot].extend(operations);
+        let (lot, done) = ended.map_err(|source| LoadError::Task { source })?;
+        histories[lot].operations.extend(done.operations);
+        histories[lot].at_gates.extend(done.at_gates);
     }
     let mut played = Vec::new();
-    for ((seed, slots, ground), mut operations) in grounds.into_iter().zip(histories) {
+    for ((seed, slots, ground, gates), mut done) in grounds.into_iter().zip(histories) {
         let none_left = Arc::new(AtomicUsize::new(0));
         let looker = (LOOKER, Asker::Staff);
-        operations.extend(Player::new(looker, round, &ground, &none_left, seed).look().await);
-        play::bound(&mut operations, &down);
-        played.push(Played { seed, slots, operations });
+        let place = (&ground, gates.as_ref());
+        let last = Player::new(looker, round, place, &none_left, seed).look().await;
+        done.operations.extend(last.operations);
+        done.at_gates.extend(last.at_gates);
+        play::bound(&mut done.operations, &down);
+        Gates::bound(&mut done.at_gates, &down);
+        if gates.is_some() {
+            done.operations.iter_mut().for_each(Operation::forget_seq);
+        }
+        let at_gates = gates.map(|_| done.at_gates);
+        played.push(Played { seed, slots, operations: done.operations, at_gates });
     }
     Ok(played)
 }
@@ -155,6 +174,7 @@ fn judge_one(history: &Played, out: &Path, figures: &mut Figures) -> Result<(), 
     figures.histories += 1;
     figures.operations += history.operations.len();
     figures.indefinite += indefinite(&history.operations);
+    judge_gates(history, out, figures)?;
     match judge(&history.operations, history.slots) {
         Judgement::Linearizable { configurations } => {
             figures.configurations += configurations;
@@ -177,10 +197,37 @@ fn judge_one(history: &Played, out: &Path, figures: &mut Figures) -> Result<(), 
     Ok(())
 }
 
+/// What happened at the gates of a lot is judged by itself.
+fn judge_gates(history: &Played, out: &Path, figures: &mut Figures) -> Result<(), LoadError> {
+    let Some(at_gates) = &history.at_gates else { return Ok(()) };
+    figures.at_gates += at_gates.len();
+    let seed = history.seed;
+    match gates::judge(at_gates, history.slots) {
+        GateJudgement::Linearizable { configurations } => {
+            figures.configurations += configurations;
+            figures.hardest = figures.hardest.max(configurations);
+            return Ok(());
+        }
+        GateJudgement::Undecided { configurations } => {
+            figures.undecided += 1;
+            println!(
+                "UNDECIDED  gates of history {seed}: no order within {configurations} configurations"
+            );
+        }
+        GateJudgement::Violated(violation) => {
+            figures.violations += 1;
+            println!("VIOLATION  gates of history {seed}");
+            print!("{}", explain(&violation));
+        }
+    }
+    write_history(history, out)
+}
+
 fn write_history(history: &Played, out: &Path) -> Result<(), LoadError> {
     let path = out.join(format!("history-{}.json", history.seed));
     let json = serde_json::json!({
         "seed": history.seed, "slots": history.slots, "operations": history.operations,
+        "at_gates": history.at_gates,
     });
     println!("  the whole history: {}", path.display());
     std::fs::write(&path, format!("{json:#}")).map_err(|source| LoadError::File { path, source })
@@ -196,8 +243,9 @@ fn write_page(seed: u64, violation: &Violation, out: &Path) -> Result<(), LoadEr
 fn report(figures: &Figures, faults: &[String], took: Duration) {
     let Figures { histories, operations, indefinite, crashes, .. } = figures;
     println!(
-        "{histories} histories, {operations} operations, {indefinite} without an answer, {crashes} crashes, \
+        "{histories} histories, {operations} operations, {} more at gates, {indefinite} without an answer, {crashes} crashes, \
          {} turned away, {} configurations looked at, {} for the hardest history, {:.1} s",
+        figures.at_gates,
         figures.turned_away,
         figures.configurations,
         figures.hardest,

@@ -4,6 +4,8 @@
 //! nothing about what was done; where the server was killed meanwhile, the operation took effect before it was up again or
 //! never. What was turned away at the door did nothing and is not part of the history.
 
+use super::gates::history::{GateCall, GateOperation, GateOutcome};
+use super::gates::script::Gates;
 use super::judge::history::{Asker, Call, Operation, Outcome};
 use super::judge::script::{Ground, Read, Request};
 use crate::clock::Clock;
@@ -21,6 +23,8 @@ use std::time::Duration;
 
 /// Between two tries to reach a server that is being started.
 const RETRY: Duration = Duration::from_millis(5);
+/// Of a hundred operations at a lot with gates, those at its gates and tills.
+const AT_GATES_PERCENT: u32 = 60;
 /// Tries after which there is no server: two minutes.
 const TRIES_MAX: u32 = 24_000;
 
@@ -93,6 +97,22 @@ pub struct Player {
     pub left: Arc<AtomicUsize>,
     pub rng: SmallRng,
     client: HttpClient,
+    /// The lot's gates, where it has any, and who works there.
+    gates: Option<(Arc<Gates>, HttpClient)>,
+}
+
+/// What a client did, by the half of the lot that it is about.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub operations: Vec<Operation>,
+    pub at_gates: Vec<GateOperation>,
+}
+
+/// An operation with its answer, or without one where that is unknown.
+struct Exchanged<O> {
+    told: Option<O>,
+    called_us: u64,
+    returned_us: u64,
 }
 
 impl Player {
@@ -100,7 +120,7 @@ impl Player {
     pub fn new(
         (number, by): (u32, Asker),
         round: &Arc<Round>,
-        ground: &Arc<Ground>,
+        (ground, gates): (&Arc<Ground>, Option<&Arc<Gates>>),
         left: &Arc<AtomicUsize>,
         seed: u64,
     ) -> Self {
@@ -108,6 +128,8 @@ impl Player {
             number,
             by,
             client: HttpClient::new(round.addr, round.tokens.of(by)),
+            gates: gates
+                .map(|gates| (Arc::clone(gates), HttpClient::new(round.addr, &round.tokens.staff))),
             round: Arc::clone(round),
             ground: Arc::clone(ground),
             left: Arc::clone(left),
@@ -116,24 +138,38 @@ impl Player {
     }
 
     /// Plays until the lot's operations are used up; what it did.
-    pub async fn play(mut self) -> Vec<Operation> {
-        let mut done = Vec::new();
+    pub async fn play(mut self) -> Done {
+        let mut done = Done::default();
         while take_one(&self.left) {
             let _ = take_one(&self.round.left);
-            let call = self.ground.next(&mut self.rng);
-            match self.perform(call).await {
-                Some(operation) => done.push(operation),
-                None => break,
+            let gates = self.gates.as_ref().map(|(gates, _)| Arc::clone(gates));
+            let gates = gates.filter(|_| self.rng.random_range(0..100) < AT_GATES_PERCENT);
+            let went_on = match gates {
+                Some(gates) => {
+                    let call = gates.next(&mut self.rng);
+                    let operation = self.perform_at_gates(call).await;
+                    operation.map(|operation| done.at_gates.push(operation))
+                }
+                None => {
+                    let call = self.ground.next(&mut self.rng);
+                    self.perform(call).await.map(|operation| done.operations.push(operation))
+                }
+            };
+            if went_on.is_none() {
+                break;
             }
         }
         done
     }
 
     /// What the lot is like when everybody has finished: judged with the rest.
-    pub async fn look(mut self) -> Vec<Operation> {
-        let mut done = Vec::new();
+    pub async fn look(mut self) -> Done {
+        let mut done = Done::default();
         for call in [Call::List, Call::Seq] {
-            done.extend(self.perform(call).await);
+            done.operations.extend(self.perform(call).await);
+        }
+        if self.gates.is_some() {
+            done.at_gates.extend(self.perform_at_gates(GateCall::Inside).await);
         }
         done
     }
@@ -141,38 +177,62 @@ impl Player {
     /// Nothing when there is no server or an answer that cannot be.
     async fn perform(&mut self, call: Call) -> Option<Operation> {
         let request = self.ground.request(&call);
-        for _ in 0..TRIES_MAX {
-            let called_us = self.round.clock.now_us();
-            let answer = send(&mut self.client, &request).await;
-            let returned_us = self.round.clock.now_us();
-            let outcome = match answer {
-                Ok(answer) => match self.ground.read(&call, answer.status, &answer.body) {
-                    Read::Told(outcome) => outcome,
-                    Read::TurnedAway => {
-                        self.round.turned_away.fetch_add(1, Ordering::Relaxed);
-                        tokio::time::sleep(RETRY).await;
-                        continue;
-                    }
-                    Read::Unexpected(what) => {
-                        self.round.fault(what);
-                        return None;
-                    }
-                },
-                // It never left.
-                Err(HttpError::Connect(_)) => {
-                    tokio::time::sleep(RETRY).await;
-                    continue;
-                }
-                Err(_) => Outcome::Unknown { until_us: None },
-            };
-            let (client, by) = (self.number, self.by);
-            let operation = Operation { client, by, call, outcome, called_us, returned_us };
-            self.ground.saw(&operation);
-            return Some(operation);
-        }
-        self.round.fault(format!("no server at {} for two minutes", self.round.addr));
-        None
+        let ground = Arc::clone(&self.ground);
+        let read = |answer: &Answer| ground.read(&call, answer.status, &answer.body);
+        let Exchanged { told, called_us, returned_us } =
+            exchange(&self.round, &mut self.client, &request, read).await?;
+        let outcome = told.unwrap_or(Outcome::Unknown { until_us: None });
+        let (client, by) = (self.number, self.by);
+        let operation = Operation { client, by, call, outcome, called_us, returned_us };
+        self.ground.saw(&operation);
+        Some(operation)
     }
+
+    /// The same at a gate or a till.
+    async fn perform_at_gates(&mut self, call: GateCall) -> Option<GateOperation> {
+        let (gates, staff) = self.gates.as_mut()?;
+        let request = gates.request(&self.ground, &call);
+        let read = |answer: &Answer| gates.read(&self.ground, &call, answer.status, &answer.body);
+        let Exchanged { told, called_us, returned_us } =
+            exchange(&self.round, staff, &request, read).await?;
+        let outcome = told.unwrap_or(GateOutcome::Unknown { until_us: None });
+        Some(GateOperation { client: self.number, call, outcome, called_us, returned_us })
+    }
+}
+
+/// Asks until there is an answer that belongs into a history, or a connection that broke.
+async fn exchange<O>(
+    round: &Round,
+    client: &mut HttpClient,
+    request: &Request,
+    read: impl Fn(&Answer) -> Read<O>,
+) -> Option<Exchanged<O>> {
+    for _ in 0..TRIES_MAX {
+        let called_us = round.clock.now_us();
+        let answer = send(client, request).await;
+        let returned_us = round.clock.now_us();
+        let told = match answer.map(|answer| read(&answer)) {
+            Ok(Read::Told(told)) => Some(told),
+            Ok(Read::TurnedAway) => {
+                round.turned_away.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
+            Ok(Read::Unexpected(what)) => {
+                round.fault(what);
+                return None;
+            }
+            // It never left.
+            Err(HttpError::Connect(_)) => {
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
+            Err(_) => None,
+        };
+        return Some(Exchanged { told, called_us, returned_us });
+    }
+    round.fault(format!("no server at {} for two minutes", round.addr));
+    None
 }
 
 fn take_one(left: &AtomicUsize) -> bool {
@@ -189,15 +249,23 @@ async fn send(client: &mut HttpClient, request: &Request) -> Result<Answer, Http
     client.send(method, &request.path, body, request.if_match).await
 }
 
-/// Creates a lot.
-pub async fn create(client: &mut HttpClient, ground: &Ground) -> Result<(), LoadError> {
-    let doing = || format!("creating lot {}", ground.lot);
-    let answer = send(client, &ground.creation()).await;
-    let answer = answer.map_err(|source| LoadError::Http { doing: doing(), source })?;
-    match answer.status {
-        201 => Ok(()),
-        status => Err(LoadError::Refused { doing: doing(), status, body: answer.excerpt() }),
+/// Creates a lot, and the tariff of its gates where it has any.
+pub async fn create(
+    client: &mut HttpClient,
+    ground: &Ground,
+    gates: Option<&Gates>,
+) -> Result<(), LoadError> {
+    let creation = ground.creation(gates.map(|_| Gates::rules()));
+    for request in [Some(creation), gates.map(Gates::tariff)].into_iter().flatten() {
+        let doing = || format!("creating lot {}", ground.lot);
+        let answer = send(client, &request).await;
+        let answer = answer.map_err(|source| LoadError::Http { doing: doing(), source })?;
+        if answer.status != 201 {
+            let (status, body) = (answer.status, answer.excerpt());
+            return Err(LoadError::Refused { doing: doing(), status, body });
+        }
     }
+    Ok(())
 }
 
 /// Kills the server so many times at moments of chance, each time when its share of the operations has begun.

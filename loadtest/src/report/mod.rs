@@ -9,8 +9,10 @@ mod phases;
 pub mod text;
 mod timeline;
 mod trends;
+mod turns;
 
 pub use self::fanout::FanOut;
+pub use self::turns::Turn;
 
 use self::curve::Curve;
 use self::parameters::Parameters;
@@ -131,6 +133,9 @@ pub struct Report {
     /// Of the scenario `fanout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     fan_out: Option<FanOut>,
+    /// Of the scenario `neighbours`: each turn by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    turns: Vec<Turn>,
 }
 
 #[derive(Debug, Serialize)]
@@ -249,12 +254,19 @@ impl Report {
             trends,
             machine,
             fan_out: None,
+            turns: Vec::new(),
         }
     }
 
     /// With what the scenario `fanout` measured.
     pub fn with_fan_out(mut self, fan_out: Option<FanOut>) -> Self {
         self.fan_out = fan_out;
+        self
+    }
+
+    /// With the turns that the scenario `neighbours` took.
+    pub fn with_turns(mut self, turns: Vec<Turn>) -> Self {
+        self.turns = turns;
         self
     }
 

@@ -93,7 +93,7 @@ fn rates(all: &Point, seconds: f64) -> BTreeMap<&'static str, f64> {
         .collect()
 }
 
-fn latencies(all: &Point) -> Vec<PhaseLatency> {
+pub(super) fn latencies(all: &Point) -> Vec<PhaseLatency> {
     let row = |measure: Measure| {
         let spread = &all.latency[measure as usize];
         Some(PhaseLatency {

@@ -12,7 +12,13 @@ fn usage(cpu_seconds: f64) -> Usage {
 }
 
 fn sample(at_us: u64, server: f64, client: f64, busy: f64) -> Sample {
-    Sample { at_us, server: Some(usage(server)), client: usage(client), machine_busy_seconds: busy }
+    Sample {
+        at_us,
+        server: Some(usage(server)),
+        client: usage(client),
+        machine_busy_seconds: busy,
+        stolen_seconds: None,
+    }
 }
 
 const WINDOW: Window = Window { from_us: 0, to_us: 2_000_000 };

@@ -5,6 +5,9 @@ use super::phases::Phases;
 use std::fmt;
 use std::path::Path;
 
+/// Names of figures have at least so much room.
+const FIGURE_NAME_CHARS: usize = 44;
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_head(f)?;
@@ -14,6 +17,7 @@ impl fmt::Display for Report {
             write_spike(spike, f)?;
         }
         self.write_figures(f)?;
+        super::turns::write(&self.turns, f)?;
         super::trends::write(&self.trends, f)?;
         self.write_checks(f)
     }
@@ -131,8 +135,10 @@ impl Report {
         if !self.figures.is_empty() {
             writeln!(f)?;
         }
+        let longest = self.figures.iter().map(|figure| figure.name.chars().count() + 2).max();
+        let wide = longest.unwrap_or_default().max(FIGURE_NAME_CHARS);
         for figure in &self.figures {
-            writeln!(f, "{:<44}{}", figure.name, figure.shown())?;
+            writeln!(f, "{:<wide$}{}", figure.name, figure.shown())?;
         }
         Ok(())
     }

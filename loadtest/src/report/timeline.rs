@@ -140,7 +140,7 @@ mod tests {
             let resident_bytes = second << 20;
             let server = Some(Usage { cpu_seconds, resident_bytes, ..Usage::default() });
             let at_us = second * SECOND_US;
-            Sample { at_us, server, client: Usage::default(), machine_busy_seconds: 0.0 }
+            Sample { at_us, server, ..Sample::default() }
         };
         (0..=62).map(sample).collect()
     }

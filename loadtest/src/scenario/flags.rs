@@ -72,6 +72,14 @@ pub struct CourseFlags {
     #[arg(long, default_value_t = 50.0)]
     pub rise_percent: f64,
 
+    /// neighbours: how often calm and flooded have their turn in the measured time.
+    #[arg(long, default_value_t = 6)]
+    pub turns: usize,
+
+    /// neighbours: a third side has turns too, in which the flood meets another server of this machine.
+    #[arg(long)]
+    pub flood_elsewhere: bool,
+
     /// soak: every look at memory, disk and the like is appended here as it comes, a line of JSON each.
     #[arg(long, value_name = "FILE")]
     pub samples: Option<PathBuf>,

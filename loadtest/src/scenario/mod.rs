@@ -18,7 +18,7 @@ mod overload;
 mod plan;
 mod quantile;
 mod runner;
-mod session;
+pub mod session;
 mod soak;
 mod spike;
 mod standard;

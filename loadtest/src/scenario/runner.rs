@@ -7,7 +7,7 @@ use crate::audit::Audit;
 use crate::clock::{Clock, micros};
 use crate::error::LoadError;
 use crate::http::HttpClient;
-use crate::machine::{Usage, busy_cpu_seconds};
+use crate::machine::{Usage, busy_cpu_seconds, stolen_cpu_seconds};
 use crate::options::Options;
 use crate::pace::{Shape, Surge};
 use crate::progress::{self, Gauges};
@@ -27,6 +27,8 @@ pub struct Sample {
     pub server: Option<Usage>,
     pub client: Usage,
     pub machine_busy_seconds: f64,
+    /// What the host took, over all processors; nothing where the kernel does not know.
+    pub stolen_seconds: Option<f64>,
 }
 
 impl Sample {
@@ -37,6 +39,7 @@ impl Sample {
             server: server_pid.and_then(Usage::of),
             client: Usage::of(std::process::id()).unwrap_or_default(),
             machine_busy_seconds: busy_cpu_seconds().unwrap_or_default(),
+            stolen_seconds: stolen_cpu_seconds(),
         }
     }
 }

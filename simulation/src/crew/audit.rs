@@ -7,6 +7,7 @@ use lotkeeper_storage::{ClaimOutcome, Event};
 
 use super::Crew;
 use super::callers::{Answer, Letter, Request};
+use crate::model::LotModel;
 
 /// Records read at once.
 const PAGE: usize = 131;
@@ -29,12 +30,41 @@ impl Crew {
         what: &ClaimOutcome,
     ) -> Result<(), String> {
         self.promise(request.lot, lot_seq)?;
-        let ClaimOutcome::Reservation(told) = what else { return Ok(()) };
-        let view = self.process.lots[request.lot].view();
-        match view.lot.reservation(told.id) {
+        let register = &self.process.lots[request.lot].view().lot;
+        let (told, shown) = match what {
+            ClaimOutcome::Reservation(told) => {
+                (told.version, register.reservation(told.id).map(|it| it.version))
+            }
+            ClaimOutcome::Scanned(_, Some(told)) | ClaimOutcome::Session(told) => {
+                (told.version, register.stays().get(told.id).map(|it| it.version))
+            }
+            ClaimOutcome::Payment(told) => {
+                (told.version, register.payments().get(told.id).map(|it| it.version))
+            }
+            ClaimOutcome::Pass(told) => {
+                (told.version, register.passes().get(told.id).map(|it| it.version))
+            }
+            ClaimOutcome::Waiting(told) => {
+                (told.version, register.waiting().get(told.id).map(|it| it.version))
+            }
+            ClaimOutcome::Shift(told) => {
+                (told.version, register.shifts().get(told.id).map(|it| it.version))
+            }
+            ClaimOutcome::Violation(told) => {
+                (told.version, register.violations().get(told.id).map(|it| it.version))
+            }
+            ClaimOutcome::Scanned(_, None)
+            | ClaimOutcome::Lot { .. }
+            | ClaimOutcome::Slot { .. }
+            | ClaimOutcome::Count(..)
+            | ClaimOutcome::Series(_)
+            | ClaimOutcome::Tariffs => return Ok(()),
+        };
+        self.tally.count(answered(what));
+        match shown {
             // It may have moved on since, never back.
-            Some(shown) if shown.version >= told.version => Ok(()),
-            other => Err(format!("{told:?} was answered, {other:?} is shown")),
+            Some(shown) if shown >= told => Ok(()),
+            other => Err(format!("{what:?} was answered, version {other:?} is shown")),
         }
     }
 
@@ -103,13 +133,34 @@ impl Crew {
         self.audit_views()
     }
 
+    /// The log, told to the first tier's model, is a story without a mistake and ends as it is shown.
+    fn audit_story(&self) -> Result<(), String> {
+        let mut models: Vec<LotModel> = Vec::new();
+        for record in &self.log {
+            let Event::Lot(event) = &record.event else { continue };
+            match event {
+                lot::Event::Created(spec) => models.push(LotModel::new(spec.clone())),
+                event => models[record.lot.0 as usize].apply(event, record.at),
+            }
+        }
+        for (number, model) in models.iter().enumerate() {
+            let shown = &self.process.lots[number].view().lot;
+            let wrong = model.differs_wholly_from(shown).or_else(|| model.waits_in_vain());
+            if let Some(wrong) = wrong {
+                return Err(format!("L{number}: {wrong}"));
+            }
+        }
+        Ok(())
+    }
+
     fn audit_views(&self) -> Result<(), String> {
+        self.audit_story()?;
         for (number, replayed) in self.replayed().iter().enumerate() {
             let shown = self.process.lots[number].view();
             if let Some(broken) = shown.broken().into_iter().chain(replayed.broken()).next() {
                 return Err(format!("L{number}: {broken}"));
             }
-            let same = shown.lot == replayed.ledger
+            let same = shown.lot == replayed.register
                 && shown.slots.iter().eq(&replayed.slots)
                 && shown.counts == replayed.counts
                 && shown.lot_seq == replayed.lot_seq;
@@ -171,6 +222,20 @@ impl Crew {
             Answer::Done { .. } => "answer.afresh",
             Answer::Refused(_) | Answer::Unknown => "answer.afresh_refused",
         });
+    }
+}
+
+fn answered(what: &ClaimOutcome) -> &'static str {
+    match what {
+        ClaimOutcome::Reservation(_) => "answered.reservation",
+        ClaimOutcome::Scanned(..) => "answered.scan",
+        ClaimOutcome::Session(_) => "answered.stay",
+        ClaimOutcome::Payment(_) => "answered.payment",
+        ClaimOutcome::Pass(_) => "answered.pass",
+        ClaimOutcome::Waiting(_) => "answered.waiting",
+        ClaimOutcome::Shift(_) => "answered.shift",
+        ClaimOutcome::Violation(_) => "answered.violation",
+        _ => "answered.other",
     }
 }
 

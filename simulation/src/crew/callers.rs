@@ -11,6 +11,7 @@ use lotkeeper_engine::time::{Seconds, Timestamp, Window};
 use lotkeeper_storage::{Claim, ClaimKey, ClaimOutcome};
 use uuid::Uuid;
 
+use super::errands::Errands;
 use crate::dice::Dice;
 
 /// A command under an idempotency key; the same again is word by word the same.
@@ -100,6 +101,7 @@ pub(super) struct Desk {
     next_key: u64,
     sequence: u64,
     ids: Vec<ReservationId>,
+    errands: Errands,
     /// Sent and not answered for sure: candidates to be sent again.
     pub open: Vec<Request>,
     pub lots: usize,
@@ -112,6 +114,7 @@ impl Desk {
             next_key: 0,
             sequence: 0,
             ids: Vec::new(),
+            errands: Errands::default(),
             open: Vec::new(),
             lots: 1 + dice.index(3),
             slots: 1 + dice.below(5),
@@ -123,11 +126,16 @@ impl Desk {
             return self.open[dice.index(self.open.len())].clone();
         }
         self.next_key += 1;
-        let command = match dice.below(10) {
+        let command = match dice.below(20) {
+            10.. => {
+                let wanted = window(dice, now);
+                self.errands.ask(dice, self.next_key, wanted, now)
+            }
             0..5 => self.reserve(dice, now),
             5 | 6 => Command::Confirm { id: self.id(dice), by: Caller::Staff },
             7 => Command::Modify {
                 id: self.id(dice),
+                choice: None,
                 from: None,
                 to: Some(window(dice, now).to),
                 expected_version: None,
@@ -161,6 +169,9 @@ impl Desk {
             hold: dice.one_in(2).then(|| Seconds(dice.count(1, 900))),
             holder: Pseudonym(Uuid::from_u128(u128::from(dice.below(4)))),
             vehicle: None,
+            vehicle_type: None,
+            discounts: Box::default(),
+            series: None,
         })
     }
 

@@ -9,6 +9,7 @@
 
 mod audit;
 mod callers;
+mod errands;
 mod steps;
 
 use std::collections::BTreeMap;

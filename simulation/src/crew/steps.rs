@@ -28,7 +28,7 @@ impl Crew {
     /// The lots come to be.
     pub(super) async fn begin(&mut self) -> Result<(), String> {
         for number in 0..self.desk.lots {
-            let mut spec = lot(&mut self.dice, number, super::START, 1);
+            let mut spec = lot(&mut self.dice, number, super::START, (1, false));
             let slot = spec.slots.first().cloned();
             spec.kind = lotkeeper_engine::spec::Kind::Bayed;
             spec.slots = (0..self.desk.slots)

@@ -2,7 +2,7 @@
 
 use lotkeeper_engine::ids::{LotKey, ReservationId};
 use lotkeeper_engine::invariants;
-use lotkeeper_engine::lot::Ledger;
+use lotkeeper_engine::lot::Register;
 use lotkeeper_storage::{JournalError, Record};
 
 use super::Episode;
@@ -18,7 +18,7 @@ impl Episode {
         if let Some(broken) = view.broken().first() {
             return Err(format!("view of L{lot}: {broken}"));
         }
-        if let Some(difference) = expected.lot.durable.differs_from(&view.ledger, moved) {
+        if let Some(difference) = expected.lot.durable.differs_from(&view.register, moved) {
             return Err(format!("view of L{lot}: {difference}"));
         }
         let slots = expected.slots.iter().zip(&view.slots);
@@ -34,14 +34,14 @@ impl Episode {
             let node = &self.node.lots[lot];
             let ids: Vec<ReservationId> = expected.lot.durable.bookings.keys().copied().collect();
             self.audit_view(lot, &ids)?;
-            let wholly = |ledger: &Ledger| expected.lot.durable.differs_wholly_from(ledger);
-            if let Some(difference) = wholly(&node.view.ledger) {
+            let wholly = |register: &Register| expected.lot.durable.differs_wholly_from(register);
+            if let Some(difference) = wholly(&node.view.register) {
                 return Err(format!("view of L{lot}: {difference}"));
             }
             let Some(actor) = &node.actor else {
                 return Err(format!("L{lot} did not come back, and nothing is in flight"));
             };
-            if let Some(difference) = expected.lot.ahead.differs_wholly_from(actor.ledger()) {
+            if let Some(difference) = expected.lot.ahead.differs_wholly_from(actor.register()) {
                 return Err(format!("L{lot}: {difference}"));
             }
             if let Some(broken) = invariants::check_lot(actor).first() {

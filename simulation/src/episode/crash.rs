@@ -173,8 +173,8 @@ impl Episode {
 fn differ(new: &View, old: &View) -> Option<String> {
     if new.lot_seq != old.lot_seq {
         Some(format!("at {} instead of {}", new.lot_seq, old.lot_seq))
-    } else if new.ledger != old.ledger {
-        Some(format!("{:?} instead of {:?}", new.ledger.parts(), old.ledger.parts()))
+    } else if new.register != old.register {
+        Some(format!("{:?} instead of {:?}", new.register.parts(), old.register.parts()))
     } else if new.slots != old.slots {
         Some(format!("{:?} instead of {:?}", new.slots, old.slots))
     } else if new.counts != old.counts {

@@ -6,6 +6,8 @@
 
 mod audit;
 mod crash;
+mod gates;
+mod names;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -145,7 +147,7 @@ impl Episode {
             old: Vec::new(),
             plant: setup.plant,
             expected: Vec::new(),
-            callers: Callers::default(),
+            callers: if dice.below(3) < 2 { Callers::at_gates() } else { Callers::default() },
             sensors: Sensors::default(),
             now: START,
             log: Vec::new(),
@@ -166,8 +168,9 @@ impl Episode {
         let lots = 1 + self.dice.index(3);
         // Now and then a lot whose readings fill several frames of one commit.
         let slots_max = if self.dice.one_in(12) { 60 } else { 7 };
+        let gates = self.callers.have_gates();
         for number in 0..lots {
-            let spec = lot(&mut self.dice, number, START, slots_max);
+            let spec = lot(&mut self.dice, number, START, (slots_max, gates));
             self.sensors.equip(&mut self.dice, number, spec.slots.len());
             self.expected.push(Expected {
                 lot: Twice::new(LotModel::new(Arc::new(spec.clone()))),

@@ -1,13 +1,14 @@
 //! What can happen next.
 
 use lotkeeper_engine::ids::{ReservationId, SlotIndex};
-use lotkeeper_engine::lot::{self, Command, Outcome};
+use lotkeeper_engine::lot::{self, Command};
 use lotkeeper_engine::time::Timestamp;
 use lotkeeper_engine::{invariants, slot};
 use lotkeeper_storage::{Event, Fault};
 
 use super::Episode;
 use super::crash::Death;
+use super::names::name;
 use crate::dice::Dice;
 use crate::model::{Asked, predict};
 use crate::node::Waiting;
@@ -164,6 +165,9 @@ impl Episode {
     }
 
     pub(super) fn command(&mut self, lot: usize, command: &Command) -> Result<(), String> {
+        if self.callers.have_gates() {
+            return self.command_at_gates(lot, command);
+        }
         let bays = self.node.lots[lot].view.bays();
         let now = self.now;
         let Some(decision) = self.node.command(lot, command, now) else { return Ok(()) };
@@ -335,7 +339,8 @@ impl Episode {
 
     pub(super) fn audit_actor(&self, lot: usize, touched: &[ReservationId]) -> Result<(), String> {
         let Some(actor) = self.node.lots[lot].actor.as_ref() else { return Ok(()) };
-        if let Some(difference) = self.expected[lot].lot.ahead.differs_from(actor.ledger(), touched)
+        if let Some(difference) =
+            self.expected[lot].lot.ahead.differs_from(actor.register(), touched)
         {
             return Err(format!("L{lot}: {difference}"));
         }
@@ -346,7 +351,7 @@ impl Episode {
     }
 }
 
-fn touched<'a>(events: impl Iterator<Item = &'a lot::Event>) -> Vec<ReservationId> {
+pub(super) fn touched<'a>(events: impl Iterator<Item = &'a lot::Event>) -> Vec<ReservationId> {
     use lot::Event as E;
     let id = |event: &lot::Event| match event {
         E::Reserved(reserved) => Some(reserved.id),
@@ -357,28 +362,11 @@ fn touched<'a>(events: impl Iterator<Item = &'a lot::Event>) -> Vec<ReservationI
         | E::HoldBegan { id }
         | E::CheckedIn { id, .. }
         | E::NoShow { id }
-        | E::Completed { id } => Some(*id),
+        | E::Completed { id }
+        | E::HoldEnded { id }
+        | E::Reminded { id, .. } => Some(*id),
+        E::Moved(moved) => Some(moved.id),
         _ => None,
     };
     events.filter_map(id).collect()
-}
-
-fn name(command: &Command, granted: Option<&Outcome>) -> &'static str {
-    match (command, granted.is_some()) {
-        (Command::Reserve(_), true) => "granted.reserve",
-        (Command::Confirm { .. }, true) => "granted.confirm",
-        (Command::Modify { .. }, true) => "granted.modify",
-        (Command::Cancel { .. }, true) => "granted.cancel",
-        (Command::Count { .. }, true) => "granted.count",
-        (Command::ChangeSlot { .. }, true) => "granted.change_slot",
-        (Command::ChangeLot { .. }, true) => "granted.change_lot",
-        (Command::Tick { .. }, _) => "granted.tick",
-        (Command::Reserve(_), false) => "refused.reserve",
-        (Command::Confirm { .. }, false) => "refused.confirm",
-        (Command::Modify { .. }, false) => "refused.modify",
-        (Command::Cancel { .. }, false) => "refused.cancel",
-        (Command::Count { .. }, false) => "refused.count",
-        (Command::ChangeSlot { .. }, false) => "refused.change_slot",
-        (Command::ChangeLot { .. }, false) => "refused.change_lot",
-    }
 }

@@ -4,7 +4,7 @@ use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::lot::{
     Event, LotPatch, LotValues, Outcome, Rejection, SlotPatch, SlotValues,
 };
-use lotkeeper_engine::spec::{FeatureSet, Kind};
+use lotkeeper_engine::spec::{FeatureSet, Kind, TypeSet};
 
 use super::lot::LotModel;
 use super::promises::Granted;
@@ -31,14 +31,22 @@ pub(super) fn change_slot(
         let bits = names.iter().filter_map(|name| bit(name));
         FeatureSet(bits.fold(0, |set, bit| set | 1 << bit))
     });
+    let types = patch.vehicle_types.as_ref().map_or(old.vehicle_types, |names| {
+        let known = &lot.spec.vehicle_types;
+        let bits = names.iter().filter_map(|name| known.iter().position(|known| known == name));
+        TypeSet(bits.fold(0, |set, bit| set | 1 << bit))
+    });
     let values = SlotValues {
         slot,
         zone: patch.zone.unwrap_or(old.zone),
         size: patch.size.unwrap_or(old.size),
         features,
         added_features: Vec::new(),
+        vehicle_types: types,
+        added_vehicle_types: Vec::new(),
+        walk_metres: patch.walk_metres.unwrap_or(old.walk_metres),
     };
-    let same = (values.zone, values.size, values.features) == (old.zone, old.size, old.features);
+    let same = SlotValues::of(&lot.spec, slot).as_ref() == Some(&values);
     let mut events = Vec::new();
     if !same {
         events.push(Event::SlotChanged(Box::new(values)));
@@ -56,16 +64,16 @@ pub(super) fn change_lot(
     expected_version: Option<u32>,
 ) -> Granted {
     judge_version(expected_version, lot.version)?;
+    let old = LotValues::of(&lot.spec);
     let values = LotValues {
-        name: patch.name.clone().unwrap_or_else(|| lot.spec.name.clone()),
-        capacity: patch.capacity.unwrap_or(lot.spec.capacity),
-        place: patch.place.clone().unwrap_or_else(|| lot.spec.place.clone()),
-        rules: patch.rules.unwrap_or(lot.spec.rules),
+        name: patch.name.clone().unwrap_or_else(|| old.name.clone()),
+        capacity: patch.capacity.unwrap_or(old.capacity),
+        place: patch.place.as_deref().cloned().unwrap_or_else(|| old.place.clone()),
+        rules: patch.rules.unwrap_or(old.rules),
+        about: patch.about.as_deref().cloned().unwrap_or_else(|| old.about.clone()),
+        allocation: patch.allocation.clone().unwrap_or_else(|| old.allocation.clone()),
     };
-    let same = values.name == lot.spec.name
-        && values.capacity == lot.spec.capacity
-        && values.place == lot.spec.place
-        && values.rules == lot.spec.rules;
+    let same = values == old;
     if same {
         return Ok((Vec::new(), Outcome::Lot));
     }

@@ -76,6 +76,12 @@ impl GateModel {
         self.heard_at = now;
     }
 
+    /// Vehicles inside, raw.
+    #[must_use]
+    pub fn inside(&self) -> i64 {
+        self.inside
+    }
+
     /// They fell silent.
     pub fn fall_silent(&mut self) {
         self.silent = true;

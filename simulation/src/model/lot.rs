@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use lotkeeper_engine::ids::{Pseudonym, ReservationId, SlotIndex};
 use lotkeeper_engine::limits::ENDED_RESERVATIONS_KEPT_PER_LOT;
-use lotkeeper_engine::lot::{Event, Ledger, Reserved, Service, State};
+use lotkeeper_engine::lot::{Event, Price, Register, Reminder, Reserved, Service, State};
 use lotkeeper_engine::spec::Spec;
 use lotkeeper_engine::time::{Timestamp, Window};
 
-use super::GateModel;
+use super::{GateModel, Life};
 
 /// A reservation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,12 @@ pub struct Booking {
     pub state: State,
     /// Whose.
     pub holder: Pseudonym,
+    /// For which vehicle.
+    pub vehicle: Option<Pseudonym>,
+    /// What it costs, and in which terms.
+    pub price: Option<Arc<Price>>,
+    /// Of what its holder was reminded last.
+    pub reminded: Option<Reminder>,
     /// Whether its slot shows as held for it.
     pub shown: bool,
     /// Events so far.
@@ -45,6 +51,8 @@ pub struct LotModel {
     pub ended: VecDeque<ReservationId>,
     /// What its gates say.
     pub gates: GateModel,
+    /// Who is inside, and the till.
+    pub life: Life,
 }
 
 impl LotModel {
@@ -59,6 +67,7 @@ impl LotModel {
             bookings: BTreeMap::new(),
             ended: VecDeque::new(),
             gates: GateModel::default(),
+            life: Life::default(),
         }
     }
 
@@ -81,8 +90,60 @@ impl LotModel {
         except: Option<ReservationId>,
     ) -> Option<Window> {
         let others = self.on(slot).filter(|(id, _)| Some(*id) != except);
-        let clashes = others.filter(|(_, it)| it.window.overlaps(window));
-        clashes.map(|(_, it)| it.window).min_by_key(|window| window.from)
+        let others = others.map(|(_, it)| it.window).chain(self.life.claims(slot));
+        let clashes = others.filter(|other| other.overlaps(window));
+        clashes.min_by_key(|window| window.from)
+    }
+
+    /// As [`LotModel::clash`]; an empty window meets nothing.
+    #[must_use]
+    pub fn clash_but(
+        &self,
+        slot: SlotIndex,
+        window: Window,
+        except: Option<ReservationId>,
+    ) -> Option<Window> {
+        if window.from < window.to { self.clash(slot, window, except) } else { None }
+    }
+
+    /// Promises and claims of one slot.
+    #[must_use]
+    pub fn stretches(&self, slot: SlotIndex) -> usize {
+        self.on(slot).count() + self.life.claims(slot).count()
+    }
+
+    /// What a reservation of a window need not be reminded of any more.
+    fn reminded(&self, window: Window, at: Timestamp) -> Option<Reminder> {
+        let rules = &self.spec.rules;
+        if window.to.minus(rules.remind_before_end) <= at {
+            return Some(Reminder::End);
+        }
+        (window.from.minus(rules.remind_before_start) <= at).then_some(Reminder::Start)
+    }
+
+    fn moves(
+        &mut self,
+        id: ReservationId,
+        to: (Option<SlotIndex>, Window, Option<&Price>),
+        at: Timestamp,
+    ) {
+        let (slot, window, price) = to;
+        let begun = window.from.minus(self.spec.rules.hold_lead) <= at;
+        let reminded = self.reminded(window, at);
+        let is_inside = self.life.inside_of(id).is_some();
+        self.change(id, at, |it| {
+            it.window = window;
+            it.slot = slot.unwrap_or(it.slot);
+            it.shown = it.shown && begun;
+            it.reminded = reminded;
+            if let Some(price) = price {
+                it.price = Some(Arc::new(price.clone()));
+            }
+            if matches!(it.state, State::CheckedIn { .. }) && window.from > at && !is_inside {
+                it.state = State::Confirmed;
+            }
+        });
+        self.life.rebook(id, window, at);
     }
 
     /// An event happened.
@@ -94,14 +155,18 @@ impl LotModel {
                 spec.name.clone_from(&values.name);
                 (spec.capacity, spec.rules) = (values.capacity, values.rules);
                 spec.place = values.place.clone();
+                spec.about = values.about.clone();
+                spec.allocation = values.allocation.clone();
                 self.version += 1;
             }
             Event::SlotChanged(values) => {
                 let spec = Arc::make_mut(&mut self.spec);
                 spec.features.extend(values.added_features.iter().cloned());
+                spec.vehicle_types.extend(values.added_vehicle_types.iter().cloned());
                 let slot = &mut spec.slots[values.slot.at()];
                 (slot.zone, slot.size) = (values.zone, values.size);
                 slot.features = values.features;
+                (slot.vehicle_types, slot.walk_metres) = (values.vehicle_types, values.walk_metres);
                 self.services[values.slot.at()].1 += 1;
             }
             Event::ServiceChanged { slot, service } => {
@@ -110,16 +175,19 @@ impl LotModel {
                 *version += 1;
             }
             Event::Reserved(reserved) => self.reserve(reserved, at),
-            Event::Modified { id, window } => {
-                let begun = window.from.minus(self.spec.rules.hold_lead) <= at;
-                self.change(*id, at, |it| {
-                    it.window = *window;
-                    it.shown = it.shown && begun;
-                    if matches!(it.state, State::CheckedIn { .. }) && window.from > at {
-                        it.state = State::Confirmed;
-                    }
-                });
+            Event::Modified { id, window, price } => {
+                self.moves(*id, (None, *window, price.as_deref()), at);
             }
+            Event::Moved(moved) => {
+                let to = (Some(moved.slot), moved.window, moved.price.as_deref());
+                self.moves(moved.id, to, at);
+            }
+            Event::HoldEnded { id } => self.change(*id, at, |it| it.shown = false),
+            Event::Reminded { id, of } => self.change(*id, at, |it| it.reminded = Some(*of)),
+            Event::Session(event) => self.life.stay(event, at),
+            Event::Payment(event) => self.life.payment(event, at),
+            Event::Posted(posting) => self.life.post(posting),
+            Event::TariffsChanged(change) => self.life.tariff(change),
             Event::HoldBegan { id } => self.change(*id, at, |it| it.shown = true),
             Event::Confirmed { id } => self.change(*id, at, |it| it.state = State::Confirmed),
             Event::CheckedIn { id, proof } => {
@@ -131,6 +199,19 @@ impl LotModel {
             Event::Completed { id } => self.end(*id, at, State::Completed),
             Event::Counted { count, observed_at } => self.gates.take(*count, *observed_at, at),
             Event::CounterFellSilent => self.gates.fall_silent(),
+            Event::Shift(event) => self.life.shift(event, at),
+            Event::Pass(event) => {
+                let wrong = self.life.passes.apply(event, at);
+                self.life.note(wrong);
+            }
+            Event::Waiting(event) => {
+                let wrong = self.life.line.apply(event, at);
+                self.life.note(wrong);
+            }
+            Event::Violation(event) => {
+                let wrong = self.life.fines.apply(event, at, self.life.postings);
+                self.life.note(wrong);
+            }
         }
     }
 
@@ -144,6 +225,9 @@ impl LotModel {
             window: reserved.window,
             state,
             holder: reserved.holder,
+            vehicle: reserved.vehicle,
+            price: reserved.price.as_deref().cloned().map(Arc::new),
+            reminded: self.reminded(reserved.window, at),
             shown: false,
             version: 1,
             at: (at, at),
@@ -169,39 +253,46 @@ impl LotModel {
         }
     }
 
-    /// What the engine's ledger says otherwise of everything that is active, and of `touched`.
+    /// What the engine's register says otherwise of everything that is active, and of `touched`.
     #[must_use]
-    pub fn differs_from(&self, ledger: &Ledger, touched: &[ReservationId]) -> Option<String> {
+    pub fn differs_from(&self, register: &Register, touched: &[ReservationId]) -> Option<String> {
         let active: Vec<ReservationId> = self.active().map(|(id, _)| id).collect();
-        let theirs = ledger.promises().map(|promise| promise.timeline.spans().len()).sum::<usize>();
-        if theirs != active.len() {
-            return Some(format!("{theirs} windows are promised, predicted {}", active.len()));
+        let theirs =
+            register.promises().map(|promise| promise.timeline.spans().len()).sum::<usize>();
+        let claims = self.life.inside().filter(|stay| stay.span().is_some()).count();
+        if theirs != active.len() + claims {
+            let ours = active.len() + claims;
+            return Some(format!("{theirs} windows are promised, predicted {ours}"));
         }
         let bookings =
-            active.iter().chain(touched).find_map(|id| self.booking_differs(ledger, *id));
+            active.iter().chain(touched).find_map(|id| self.booking_differs(register, *id));
         let services = || {
-            let services = ledger.promises().map(|it| (it.service.clone(), it.version));
+            let services = register.promises().map(|it| (it.service.clone(), it.version));
             let same = services.eq(self.services.iter().cloned());
             (!same).then(|| format!("service states differ from {:?}", self.services))
         };
         let spec = || {
-            let same = *ledger.spec() == self.spec && ledger.version() == self.version;
-            (!same).then(|| format!("spec {:?}, predicted {:?}", ledger.spec(), self.spec))
+            let same = *register.spec() == self.spec && register.version() == self.version;
+            (!same).then(|| format!("spec {:?}, predicted {:?}", register.spec(), self.spec))
         };
-        let held = || self.held_differs(ledger);
+        let held = || self.held_differs(register);
         let gates = || {
-            let tally = ledger.tally()?;
+            let tally = register.tally()?;
             self.gates.differs_from(tally, self.spec.capacity)
         };
-        bookings.or_else(services).or_else(spec).or_else(held).or_else(gates)
+        let life = || self.life.differs_from(register, &[]);
+        bookings.or_else(services).or_else(spec).or_else(held).or_else(gates).or_else(life)
     }
 
-    fn booking_differs(&self, ledger: &Ledger, id: ReservationId) -> Option<String> {
-        let theirs = ledger.reservation(id).map(|it| Booking {
+    fn booking_differs(&self, register: &Register, id: ReservationId) -> Option<String> {
+        let theirs = register.reservation(id).map(|it| Booking {
             slot: it.slot,
             window: it.window,
             state: it.state,
             holder: it.holder,
+            vehicle: it.vehicle,
+            price: it.price.clone(),
+            reminded: it.reminded,
             shown: it.shown,
             version: it.version,
             at: (it.created_at, it.updated_at),
@@ -211,11 +302,11 @@ impl LotModel {
     }
 
     /// A slot shows as held for the earliest of its promises whose time has come.
-    fn held_differs(&self, ledger: &Ledger) -> Option<String> {
+    fn held_differs(&self, register: &Register) -> Option<String> {
         self.spec.slot_indices().find_map(|slot| {
             let shown = self.on(slot).filter(|(_, it)| it.shown);
             let ours = shown.min_by_key(|(_, it)| it.window.from).map(|(id, _)| id);
-            let theirs = ledger.promise(slot).and_then(|promise| promise.shown);
+            let theirs = register.promise(slot).and_then(|promise| promise.shown);
             (ours != theirs)
                 .then(|| format!("{slot:?} shows as held for {theirs:?}, predicted {ours:?}"))
         })
@@ -223,12 +314,12 @@ impl LotModel {
 
     /// As [`LotModel::differs_from`], for everything that is remembered.
     #[must_use]
-    pub fn differs_wholly_from(&self, ledger: &Ledger) -> Option<String> {
+    pub fn differs_wholly_from(&self, register: &Register) -> Option<String> {
         let ids: Vec<ReservationId> = self.bookings.keys().copied().collect();
-        let theirs = ledger.reservations().count();
+        let theirs = register.reservations().count();
         if theirs != ids.len() {
             return Some(format!("{theirs} reservations are remembered, predicted {}", ids.len()));
         }
-        self.differs_from(ledger, &ids)
+        self.life.differs_wholly_from(register).or_else(|| self.differs_from(register, &ids))
     }
 }

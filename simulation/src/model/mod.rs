@@ -5,13 +5,28 @@
 //! rejections) and none of its logic. What it does not predict is which of several open slots "any slot
 //! that fits" takes: there it judges the choice.
 
+mod arrivals;
+mod bill;
 mod changes;
+mod compare;
+pub mod fines;
+mod gate;
 mod gates;
+mod life;
+pub mod line;
 mod lot;
+pub mod passes;
+pub mod payments;
 mod promises;
+mod purse;
 mod sensor;
+pub mod shifts;
+pub mod till;
 
+pub use arrivals::Standing;
+pub use gate::Scanned;
 pub use gates::GateModel;
+pub use life::Life;
 pub use lot::LotModel;
-pub use promises::{Asked, predict};
+pub use promises::{Asked, Granted, predict};
 pub use sensor::SensorModel;

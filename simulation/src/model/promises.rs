@@ -1,15 +1,16 @@
 //! What a lot must answer to a command, and which events must happen: the rules of `docs/api.md` as
 //! questions to plain lists.
 
-use lotkeeper_engine::ids::{ReservationId, SlotIndex};
+use lotkeeper_engine::ids::{ReservationId, SlotIndex, WaitingId};
 use lotkeeper_engine::limits;
 use lotkeeper_engine::lot::{
     Caller, Choice, Command, Count, CountOutcome, Decision, Event, Heartbeat, Needs, Outcome,
-    Proof, Rejection, Reserve, Reserved, Service, State,
+    Rejection, Reserve, Reserved, Service, State,
 };
 use lotkeeper_engine::spec::Kind;
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
 
+use super::arrivals::{self, Standing};
 use super::changes::{change_lot, change_slot, judge_version};
 use super::lot::{Booking, LotModel};
 
@@ -32,12 +33,13 @@ pub struct Asked<'a> {
     /// When.
     pub now: Timestamp,
     /// What stands on the slots as readers know it.
-    pub bays: &'a [Option<bool>],
+    pub bays: &'a [Standing],
     /// The slot that "any slot that fits" took.
     pub chosen: Option<SlotIndex>,
 }
 
-pub(super) type Granted = Result<(Vec<Event>, Outcome), Rejection>;
+/// What a granted command does, and what it is answered.
+pub type Granted = Result<(Vec<Event>, Outcome), Rejection>;
 
 impl Prediction {
     /// Whether the engine decided so.
@@ -73,28 +75,34 @@ pub fn predict(lot: &LotModel, asked: &Asked<'_>) -> Result<Prediction, String> 
     let granted = match asked.command {
         Command::Reserve(wanted) => reserve(lot, wanted, asked)?,
         Command::Confirm { id, by } => confirm(lot, *id, *by),
-        Command::Modify { id, from, to, expected_version, by } => {
+        Command::Modify { id, choice: None, from, to, expected_version, by } => {
             modify(lot, (*id, *by), (*from, *to), *expected_version, now)
         }
         Command::Cancel { id, reason, by } => cancel(lot, *id, reason.as_deref(), *by),
         Command::Count { count, observed_at } => {
-            let observed_at = observed_at.unwrap_or(now);
-            let rules = &lot.spec.rules;
-            let ahead_micros = observed_at.micros_since(now);
-            if lot.spec.kind == Kind::Bayed {
-                Err(Rejection::NotCounted)
-            } else if ahead_micros > rules.skew.micros() {
-                Err(Rejection::InFuture { ahead_micros })
-            } else {
-                let (outcome, recorded) = lot.gates.judge(*count, observed_at, now, rules);
-                if outcome == CountOutcome::Unchanged && !recorded {
-                    let absolute = matches!(count, Count::Absolute { .. });
-                    heartbeat = Some(Heartbeat { observed_at, absolute });
-                }
-                let event = recorded.then_some(Event::Counted { count: *count, observed_at });
-                Ok((event.into_iter().collect(), Outcome::Count(outcome)))
-            }
+            let counted = count_of(lot, *count, observed_at.unwrap_or(now), now);
+            counted.map(|(event, outcome, beat)| {
+                heartbeat = beat;
+                (event.into_iter().collect(), Outcome::Count(outcome))
+            })
         }
+        Command::Modify { choice: Some(_), .. }
+        | Command::ReserveSeries(_)
+        | Command::Scan(_)
+        | Command::ChangeStay { .. }
+        | Command::Pay(_)
+        | Command::StepPayment { .. }
+        | Command::Provider(_)
+        | Command::Shift(_)
+        | Command::ChangeTariffs(_)
+        | Command::IssuePass { .. }
+        | Command::JoinWaiting { .. }
+        | Command::LeaveWaiting { .. }
+        | Command::ChangePass { .. }
+        | Command::FollowPass { .. }
+        | Command::Report(_)
+        | Command::ChangeViolation { .. }
+        | Command::Look(_) => return Err("a command that is not played".to_owned()),
         Command::ChangeSlot { slot, patch, expected_version } => {
             change_slot(lot, *slot, patch, *expected_version)
         }
@@ -111,6 +119,28 @@ pub fn predict(lot: &LotModel, asked: &Asked<'_>) -> Result<Prediction, String> 
         outcome
     });
     Ok(Prediction { events, outcome, heartbeat })
+}
+
+/// What a count does: what is recorded, what is answered, and what only the heartbeat shows.
+fn count_of(
+    lot: &LotModel,
+    count: Count,
+    observed_at: Timestamp,
+    now: Timestamp,
+) -> Result<(Option<Event>, CountOutcome, Option<Heartbeat>), Rejection> {
+    let rules = &lot.spec.rules;
+    let ahead_micros = observed_at.micros_since(now);
+    if lot.spec.kind == Kind::Bayed {
+        return Err(Rejection::NotCounted);
+    }
+    if ahead_micros > rules.skew.micros() {
+        return Err(Rejection::InFuture { ahead_micros });
+    }
+    let (outcome, recorded) = lot.gates.judge(count, observed_at, now, rules);
+    let beats = outcome == CountOutcome::Unchanged && !recorded;
+    let absolute = matches!(count, Count::Absolute { .. });
+    let heartbeat = beats.then_some(Heartbeat { observed_at, absolute });
+    Ok((recorded.then_some(Event::Counted { count, observed_at }), outcome, heartbeat))
 }
 
 /// What is most overdue: by its instant, reservations before closures, then by id.
@@ -137,10 +167,9 @@ fn next_move(
     asked: &Asked<'_>,
 ) -> (Timestamp, Event) {
     let rules = &lot.spec.rules;
-    let judged = || match asked.bays.get(booking.slot.at()).copied().flatten() {
-        Some(true) => Event::CheckedIn { id, proof: Proof::Seen },
-        Some(false) => Event::NoShow { id },
-        None => Event::CheckedIn { id, proof: Proof::Assumed },
+    let judged = || match arrivals::judged(lot, booking, asked.bays) {
+        Some(proof) => Event::CheckedIn { id, proof },
+        None => Event::NoShow { id },
     };
     let end = booking.window.to;
     let mut moves = Vec::new();
@@ -164,7 +193,8 @@ fn next_move(
 
 fn reserve(lot: &LotModel, wanted: &Reserve, asked: &Asked<'_>) -> Result<Granted, String> {
     let now = asked.now;
-    if lot.bookings.contains_key(&wanted.id) {
+    let waits = lot.life.line.all.contains_key(&WaitingId(wanted.id.0));
+    if waits || lot.bookings.contains_key(&wanted.id) {
         return Ok(Err(Rejection::IdTaken));
     }
     if let Err(rejection) = judge_window(wanted.window, now) {
@@ -187,6 +217,8 @@ fn reserve(lot: &LotModel, wanted: &Reserve, asked: &Asked<'_>) -> Result<Grante
             expires_at: hold.map(|hold| now.plus(hold)),
             holder: wanted.holder,
             vehicle: wanted.vehicle,
+            price: None,
+            series: None,
         }))];
         if begun(lot, wanted.window, now) {
             events.push(Event::HoldBegan { id: wanted.id });
@@ -204,7 +236,7 @@ fn judge_slot(lot: &LotModel, slot: SlotIndex, window: Window) -> Result<SlotInd
     if let Some(clash) = lot.clash(slot, window, None) {
         return Err(Rejection::SlotTaken { slot, clash });
     }
-    match lot.on(slot).count() >= limits::RESERVATIONS_PER_SLOT_MAX {
+    match lot.stretches(slot) >= limits::RESERVATIONS_PER_SLOT_MAX {
         true => Err(Rejection::SlotBookedOut { slot }),
         false => Ok(slot),
     }
@@ -230,7 +262,7 @@ fn judge_choice(
     let fits = |slot: &SlotIndex| lot.spec.slot(*slot).is_some_and(|spec| needs.fit(spec));
     let offered = |slot: &SlotIndex| {
         lot.services[slot.at()].0 == Service::InService
-            && lot.on(*slot).count() < limits::RESERVATIONS_PER_SLOT_MAX
+            && lot.stretches(*slot) < limits::RESERVATIONS_PER_SLOT_MAX
     };
     let fitting: Vec<SlotIndex> = lot.spec.slot_indices().filter(fits).collect();
     let open: Vec<SlotIndex> = fitting
@@ -238,7 +270,8 @@ fn judge_choice(
         .copied()
         .filter(|slot| offered(slot) && lot.clash(*slot, window, None).is_none())
         .collect();
-    let standing = |slot: &SlotIndex| asked.bays.get(slot.at()).copied().flatten() == Some(true);
+    let standing =
+        |slot: &SlotIndex| asked.bays.get(slot.at()).copied().flatten().is_some_and(|(it, _)| it);
     match asked.chosen {
         Some(chosen) if !open.contains(&chosen) => {
             Err(format!("{chosen:?} was promised for {window:?}, open are {open:?}"))
@@ -260,7 +293,7 @@ fn judge_choice(
     }
 }
 
-fn judge_window(window: Window, now: Timestamp) -> Result<(), Rejection> {
+pub(super) fn judge_window(window: Window, now: Timestamp) -> Result<(), Rejection> {
     let earliest = now.minus(Seconds(limits::WINDOW_LATE_SECONDS_MAX));
     let latest = now.plus(Seconds(limits::WINDOW_AHEAD_SECONDS_MAX));
     if window.from >= window.to {
@@ -304,6 +337,9 @@ fn cancel(lot: &LotModel, id: ReservationId, reason: Option<&str>, by: Caller) -
     match seen_by(lot, id, by)?.state {
         State::Cancelled => Ok((Vec::new(), done)),
         state if state.is_active() => {
+            if let Some(stay) = lot.life.inside_of(id) {
+                return Err(Rejection::VehicleInside { session: stay.id });
+            }
             Ok((vec![Event::Cancelled { id, reason: reason.map(Box::from) }], done))
         }
         state => Err(Rejection::ReservationEnded { state }),
@@ -335,6 +371,10 @@ fn modify(
         true => judge_length(window)?,
         false => judge_window(window, now)?,
     }
+    let inside = lot.life.inside_of(id).filter(|_| window.from != old.from);
+    if let Some(stay) = inside {
+        return Err(Rejection::VehicleInside { session: stay.id });
+    }
     let within = old.from <= window.from && window.to <= old.to;
     if !within {
         judge_service(lot, slot, window)?;
@@ -342,7 +382,7 @@ fn modify(
     if let Some(clash) = lot.clash(slot, window, Some(id)) {
         return Err(Rejection::SlotTaken { slot, clash });
     }
-    let mut events = vec![Event::Modified { id, window }];
+    let mut events = vec![Event::Modified { id, window, price: None }];
     if begun(lot, window, now) && !booking.shown {
         events.push(Event::HoldBegan { id });
     }

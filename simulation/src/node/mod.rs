@@ -287,7 +287,8 @@ impl Node {
         let seq = self.lots.iter().map(|lot| lot.view.seq).max().unwrap_or_default();
         let node = &self.lots[lot];
         let ahead = node.actor.as_ref().filter(|_| self.plant == Plant::SnapshotOfActor);
-        let parts = ahead.map_or_else(|| node.view.ledger.parts(), |actor| actor.ledger().parts());
+        let parts =
+            ahead.map_or_else(|| node.view.register.parts(), |actor| actor.register().parts());
         let snapshot = node.view.snapshot(lot, seq, parts);
         self.journal.save_snapshot(&snapshot)
     }
@@ -315,14 +316,14 @@ impl LotNode {
     /// A lot whose actors start from its view.
     #[must_use]
     pub fn new(view: View) -> Self {
-        let actor = Some(Lot::from(view.ledger.clone()));
+        let actor = Some(Lot::from(view.register.clone()));
         let slots = view.slots.iter().cloned().map(Some).collect();
         Self { actor, slots, view }
     }
 
     fn bring_back(&mut self, who: Waiting) {
         match who {
-            Waiting::Lot => self.actor = Some(Lot::from(self.view.ledger.clone())),
+            Waiting::Lot => self.actor = Some(Lot::from(self.view.register.clone())),
             Waiting::Slot(index) => {
                 self.slots[index.at()] = self.view.slots.get(index.at()).cloned();
             }

@@ -5,11 +5,12 @@ use lotkeeper_engine::ids::{Pseudonym, ReservationId, SlotIndex, ZoneIndex};
 use lotkeeper_engine::lot::{
     Caller, Choice, Command, Count, LotPatch, Needs, Reserve, Service, SlotPatch,
 };
-use lotkeeper_engine::spec::{FeatureSet, Size};
+use lotkeeper_engine::spec::{FeatureSet, Size, TypeSet};
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
 use uuid::Uuid;
 
-use super::lots::rules;
+use super::gates::Gates;
+use super::lots::{allocation, rules};
 use crate::dice::Dice;
 use crate::model::LotModel;
 
@@ -24,9 +25,23 @@ pub struct Callers {
     ids: Vec<ReservationId>,
     next_id: u128,
     last: Option<Command>,
+    /// Where the lots have gates and tills.
+    gates: Option<Gates>,
 }
 
 impl Callers {
+    /// Those of lots with gates and tills.
+    #[must_use]
+    pub fn at_gates() -> Self {
+        Self { gates: Some(Gates::default()), ..Self::default() }
+    }
+
+    /// Whether the lots have gates and tills.
+    #[must_use]
+    pub fn have_gates(&self) -> bool {
+        self.gates.is_some()
+    }
+
     /// The next request to a lot.
     pub fn ask(&mut self, dice: &mut Dice, lot: &LotModel, now: Timestamp) -> Command {
         if dice.one_in(10)
@@ -41,6 +56,11 @@ impl Callers {
     }
 
     fn command(&mut self, dice: &mut Dice, lot: &LotModel, now: Timestamp) -> Command {
+        if let Some(gates) = &mut self.gates
+            && dice.below(5) < 3
+        {
+            return gates.ask(dice, lot, now);
+        }
         let counted = lot.spec.kind == lotkeeper_engine::spec::Kind::Counted;
         match dice.weighted(&[40, 14, 16, 14, if counted { 20 } else { 1 }, 6, 1]) {
             0 => Command::Reserve(self.reserve(dice, lot, now)),
@@ -53,7 +73,7 @@ impl Callers {
             },
             4 => count(dice, now),
             5 => change_slot(dice, lot, now),
-            _ => change_lot(dice, lot),
+            _ => change_lot(dice, lot, self.have_gates()),
         }
     }
 
@@ -90,6 +110,7 @@ impl Callers {
                 size: dice.pick(&[Size::Compact, Size::Standard, Size::Large]).unwrap_or_default(),
                 features: FeatureSet(dice.pick(&[0, 0, 1, 2, 3]).unwrap_or_default()),
                 zone: dice.one_in(4).then(|| ZoneIndex(u16::from(dice.one_in(2)))),
+                vehicle_type: TypeSet(dice.pick(&[0, 1, 2]).unwrap_or_default()),
             }),
             _ => Choice::Slot(slot(dice, lot)),
         };
@@ -102,6 +123,9 @@ impl Callers {
             vehicle: dice
                 .one_in(2)
                 .then(|| Pseudonym(Uuid::from_u128(0xC000 + u128::from(dice.below(9))))),
+            vehicle_type: None,
+            discounts: Box::default(),
+            series: None,
         }
     }
 
@@ -111,6 +135,7 @@ impl Callers {
         let version = lot.bookings.get(&id).map_or(1, |booking| booking.version);
         Command::Modify {
             id,
+            choice: None,
             from: dice.one_in(2).then_some(wanted.from),
             to: (!dice.one_in(3)).then_some(wanted.to),
             expected_version: dice.one_in(3).then(|| version + u32::from(dice.one_in(4))),
@@ -181,19 +206,26 @@ fn change_slot(dice: &mut Dice, lot: &LotModel, now: Timestamp) -> Command {
         features: dice
             .one_in(4)
             .then(|| names[dice.index(4)].iter().map(|name| Box::from(*name)).collect()),
+        vehicle_types: dice.one_in(4).then(|| match dice.one_in(2) {
+            true => Vec::new(),
+            false => vec!["van".into()],
+        }),
+        walk_metres: dice.one_in(4).then(|| dice.one_in(2).then(|| u16::from(dice.one_in(2)) * 70)),
     };
     let version = lot.services.get(slot.at()).map_or(0, |(_, version)| *version);
     let expected_version = dice.one_in(3).then(|| version + u32::from(dice.one_in(4)));
     Command::ChangeSlot { slot, patch, expected_version }
 }
 
-fn change_lot(dice: &mut Dice, lot: &LotModel) -> Command {
+fn change_lot(dice: &mut Dice, lot: &LotModel, gates: bool) -> Command {
     let counted = lot.spec.kind == lotkeeper_engine::spec::Kind::Counted;
     let patch = LotPatch {
         name: dice.one_in(2).then(|| format!("Lot {}", dice.below(9)).into()),
         capacity: (counted && dice.one_in(3)).then(|| dice.count(1, 200)),
         place: None,
-        rules: dice.one_in(2).then(|| rules(dice)),
+        rules: dice.one_in(2).then(|| rules(dice, gates)),
+        about: None,
+        allocation: dice.one_in(4).then(|| allocation(dice)),
     };
     let expected_version = dice.one_in(3).then(|| lot.version + u32::from(dice.one_in(4)));
     Command::ChangeLot { patch, expected_version }

@@ -1,7 +1,10 @@
 //! What the world does to the engine: lots of every kind, sensors that err, drivers and staff that race.
 
 mod commands;
+mod desk;
+mod gates;
 mod lots;
+mod season;
 mod sensors;
 
 pub use commands::Callers;

@@ -7,20 +7,38 @@
 //! Deliberately absent: files, sled, policy. What a damaged frame means is decided by recovery.
 
 mod assembler;
+mod document;
 mod encoder;
 mod event;
+mod fee;
 mod frame;
 mod lot_event;
+mod money;
 mod origin;
+mod pass;
+mod payment;
+mod sections;
+mod shift;
 mod snapshot;
 mod spec;
+mod spec_2;
 mod state;
+mod state_2;
+mod stay;
+mod stored;
+mod tariff;
 mod tip;
+mod values_2;
+mod violation;
+mod waiting;
 
 pub use assembler::{Assembler, Group};
+pub use document::{Body, LotFacts, Stamp};
 pub use encoder::{Encoder, FrameSpan};
+pub use fee::{decode_fee, encode_fee};
 pub use frame::{Frame, FrameKey, Header};
 pub use snapshot::{SnapshotHead, SnapshotKey, decode_snapshot, encode_snapshot, join_chunks};
+pub use tariff::{decode_assignment, decode_tariff, encode_assignment, encode_tariff};
 pub use tip::{Holdings, Tip};
 
 pub(crate) use frame::{HEADER_BYTES, frame_bytes};
@@ -31,10 +49,10 @@ use bincode::enc::write::Writer;
 use bincode::error::EncodeError;
 
 /// The format of frames this release writes, and the newest it reads; it reads all before.
-pub const FRAME_FORMAT: u16 = 2;
-/// The same of snapshots and of the tip file, which have not changed since format 1.
-pub const SNAPSHOT_FORMAT: u16 = 1;
-/// See [`SNAPSHOT_FORMAT`].
+pub const FRAME_FORMAT: u16 = 3;
+/// The same of snapshots.
+pub const SNAPSHOT_FORMAT: u16 = 2;
+/// The same of the tip file.
 pub const TIP_FORMAT: u16 = 2;
 /// A frame with its header. sled moves a leaf of up to 16 values that exceeds 128 KiB out to a file it
 /// never syncs; with at most 6 KiB a value that cannot happen.
@@ -155,6 +173,25 @@ fn append(
     let mut encoder = bincode::enc::EncoderImpl::new(Sink(into), bincode::config::standard());
     bincode::Encode::encode(value, &mut encoder)
         .map_err(|error| FormatError::invalid(what, error.to_string()))
+}
+
+/// Reads one value that stands by itself. The memory it may take is that of one record.
+fn decode_alone<T: bincode::Decode<()>>(
+    bytes: &[u8],
+    what: &'static str,
+) -> Result<T, FormatError> {
+    let wrong = |error: bincode::error::DecodeError| FormatError::invalid(what, error.to_string());
+    let small = bytes.len().saturating_mul(MEMORY_PER_BYTE) <= SMALL_BYTES_MAX;
+    let (value, read) = if small {
+        bincode::decode_from_slice(bytes, SMALL_CONFIG).map_err(wrong)?
+    } else {
+        bincode::decode_from_slice(bytes, RECORD_CONFIG).map_err(wrong)?
+    };
+    if read == bytes.len() {
+        Ok(value)
+    } else {
+        Err(FormatError::invalid(what, "bytes after its end"))
+    }
 }
 
 /// Fixed-width little-endian fields out of a header.

@@ -4,11 +4,12 @@
 use bincode::error::DecodeError;
 use bincode::{Decode, Encode};
 use lotkeeper_engine::ids::LotKey;
+use lotkeeper_engine::lot::LotParts;
+use lotkeeper_engine::time::Timestamp;
 
 use super::state::Body;
-use super::{CHUNK_BYTES_MAX, Fields, FormatError, SNAPSHOT_FORMAT, append};
-use super::{LARGE_BYTES_MAX, LARGE_CONFIG, MEMORY_PER_BYTE, MIDDLE_BYTES_MAX, MIDDLE_CONFIG};
-use super::{SMALL_BYTES_MAX, SMALL_CONFIG, SNAPSHOT_CONFIG};
+use super::{CHUNK_BYTES_MAX, Fields, FormatError, SNAPSHOT_CONFIG, SNAPSHOT_FORMAT};
+use super::{append, sections};
 use crate::snapshot::LotSnapshot;
 
 const MAGIC: [u8; 4] = *b"LKS1";
@@ -68,6 +69,21 @@ pub struct SnapshotHead {
     pub at: i64,
 }
 
+impl SnapshotHead {
+    /// A snapshot that has its head alone.
+    pub(super) fn empty(&self) -> LotSnapshot {
+        LotSnapshot {
+            lot: LotKey(self.lot),
+            seq: self.seq,
+            lot_seq: self.lot_seq,
+            at: Timestamp::from_micros(self.at),
+            parts: LotParts::default(),
+            slots: Vec::new(),
+            claims: Vec::new(),
+        }
+    }
+}
+
 /// Encodes a snapshot with its header; `bytes` is used again.
 ///
 /// # Errors
@@ -82,7 +98,7 @@ pub fn encode_snapshot(snapshot: &LotSnapshot, bytes: &mut Vec<u8>) -> Result<()
         at: snapshot.at.micros(),
     };
     append(&head, SNAPSHOT, bytes)?;
-    append(&Body::from(snapshot), SNAPSHOT, bytes)?;
+    sections::write(snapshot, bytes)?;
     let too_large = |_| FormatError::invalid(SNAPSHOT, "more than four gigabytes");
     let payload_bytes = u32::try_from(bytes.len() - HEADER_BYTES).map_err(too_large)?;
     let chunks = u32::try_from(bytes.len().div_ceil(CHUNK_BYTES_MAX)).map_err(too_large)?;
@@ -121,8 +137,8 @@ pub fn join_chunks<'a>(
     Ok(bytes)
 }
 
-/// Checks header and checksum; gives the payload.
-fn payload(bytes: &[u8]) -> Result<&[u8], FormatError> {
+/// Checks header and checksum; gives the format and the payload.
+fn payload(bytes: &[u8]) -> Result<(u16, &[u8]), FormatError> {
     let short = FormatError::Short { what: SNAPSHOT, bytes: bytes.len() };
     if bytes.len() < HEADER_BYTES {
         return Err(short);
@@ -131,7 +147,8 @@ fn payload(bytes: &[u8]) -> Result<&[u8], FormatError> {
     if fields.take() != MAGIC {
         return Err(FormatError::Magic { what: SNAPSHOT });
     }
-    FormatError::check_version(SNAPSHOT, fields.u16(), SNAPSHOT_FORMAT)?;
+    let format = fields.u16();
+    FormatError::check_version(SNAPSHOT, format, SNAPSHOT_FORMAT)?;
     fields.u16();
     let payload_bytes = fields.u32() as usize;
     fields.u32();
@@ -141,28 +158,14 @@ fn payload(bytes: &[u8]) -> Result<&[u8], FormatError> {
     if checksum(bytes) != fields.u32() {
         return Err(FormatError::Checksum { what: SNAPSHOT });
     }
-    Ok(&bytes[HEADER_BYTES..])
+    Ok((format, &bytes[HEADER_BYTES..]))
 }
 
 /// The head of an encoded snapshot, whose checksum is checked.
 pub(crate) fn head_of(bytes: &[u8]) -> Result<SnapshotHead, FormatError> {
-    let (head, _) = bincode::decode_from_slice(payload(bytes)?, SNAPSHOT_CONFIG)
+    let (head, _) = bincode::decode_from_slice(payload(bytes)?.1, SNAPSHOT_CONFIG)
         .map_err(|error| FormatError::invalid(SNAPSHOT, error.to_string()))?;
     Ok(head)
-}
-
-/// Within the memory that so many bytes can be worth: a list that announces more is refused before it is made.
-fn decode_body(bytes: &[u8]) -> Result<(Body<'_>, usize), DecodeError> {
-    let worth_bytes = bytes.len().saturating_mul(MEMORY_PER_BYTE);
-    if worth_bytes <= SMALL_BYTES_MAX {
-        bincode::borrow_decode_from_slice(bytes, SMALL_CONFIG)
-    } else if worth_bytes <= MIDDLE_BYTES_MAX {
-        bincode::borrow_decode_from_slice(bytes, MIDDLE_CONFIG)
-    } else if worth_bytes <= LARGE_BYTES_MAX {
-        bincode::borrow_decode_from_slice(bytes, LARGE_CONFIG)
-    } else {
-        bincode::borrow_decode_from_slice(bytes, SNAPSHOT_CONFIG)
-    }
 }
 
 /// Decodes a snapshot as [`encode_snapshot`] made it.
@@ -171,13 +174,12 @@ fn decode_body(bytes: &[u8]) -> Result<(Body<'_>, usize), DecodeError> {
 /// Damage, or a later format.
 pub fn decode_snapshot(bytes: &[u8]) -> Result<LotSnapshot, FormatError> {
     let wrong = |error: DecodeError| FormatError::invalid(SNAPSHOT, error.to_string());
-    let payload = payload(bytes)?;
+    let (format, payload) = payload(bytes)?;
     let (head, read): (SnapshotHead, usize) =
         bincode::decode_from_slice(payload, SNAPSHOT_CONFIG).map_err(wrong)?;
     let rest = &payload[read..];
-    let (body, read) = decode_body(rest).map_err(wrong)?;
-    if read != rest.len() {
-        return Err(FormatError::invalid(SNAPSHOT, "bytes after its end"));
+    match format {
+        1 => sections::decode::<Body<'_>>(rest)?.into_engine(&head),
+        _ => sections::read(&head, rest),
     }
-    body.into_engine(&head)
 }

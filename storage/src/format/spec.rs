@@ -1,4 +1,5 @@
-//! Format 1 of what a lot is made of. Borrows its texts: encoding copies none of them.
+//! What a lot is made of in frames of formats 1 and 2 and snapshots of format 1: read for ever, written no
+//! more. What they could not say has its default. The form that is written is in `spec_2.rs`.
 //!
 //! The order of fields and variants is the format: add at the end of a *new* format, never here.
 
@@ -16,7 +17,7 @@ use super::FormatError;
 /// Mirrors an enum without data, with its conversions both ways; the order of variants is the format.
 macro_rules! mirror {
     ($name:ident = $engine:ident { $($variant:ident),+ $(,)? }) => {
-        #[derive(Clone, Copy, Encode, Decode)]
+        #[derive(Clone, Copy, bincode::Encode, bincode::Decode)]
         pub(super) enum $name { $($variant),+ }
         impl From<$engine> for $name {
             fn from(value: $engine) -> Self {
@@ -37,13 +38,13 @@ mirror!(Kind = EngineKind { Bayed, Counted });
 mirror!(Size = EngineSize { Motorcycle, Compact, Standard, Large, Oversized });
 
 #[derive(Encode, BorrowDecode)]
-struct Zone<'a> {
-    code: &'a str,
-    name: &'a str,
-    level: Option<i16>,
+pub(super) struct Zone<'a> {
+    pub(super) code: &'a str,
+    pub(super) name: &'a str,
+    pub(super) level: Option<i16>,
 }
 
-#[derive(Encode, BorrowDecode)]
+#[derive(BorrowDecode)]
 struct SlotSpec<'a> {
     id: [u8; 16],
     code: &'a str,
@@ -52,7 +53,7 @@ struct SlotSpec<'a> {
     features: u64,
 }
 
-#[derive(Encode, Decode)]
+#[derive(Decode)]
 pub(super) struct Rules {
     hold_seconds: u32,
     hold_lead_seconds: u32,
@@ -61,7 +62,7 @@ pub(super) struct Rules {
     skew_seconds: u32,
 }
 
-#[derive(Encode, BorrowDecode)]
+#[derive(BorrowDecode)]
 pub(super) struct Place<'a> {
     time_zone: &'a str,
     currency: &'a str,
@@ -70,7 +71,7 @@ pub(super) struct Place<'a> {
     position_microdegrees: Option<(i32, i32)>,
 }
 
-#[derive(Encode, BorrowDecode)]
+#[derive(BorrowDecode)]
 pub(super) struct Spec<'a> {
     id: [u8; 16],
     tenant: &'a str,
@@ -86,18 +87,6 @@ pub(super) struct Spec<'a> {
     created_at: i64,
 }
 
-impl From<&spec::Rules> for Rules {
-    fn from(rules: &spec::Rules) -> Self {
-        Self {
-            hold_seconds: rules.hold.0,
-            hold_lead_seconds: rules.hold_lead.0,
-            no_show_seconds: rules.no_show.0,
-            silence_seconds: rules.silence.0,
-            skew_seconds: rules.skew.0,
-        }
-    }
-}
-
 impl From<Rules> for spec::Rules {
     fn from(rules: Rules) -> Self {
         Self {
@@ -106,17 +95,7 @@ impl From<Rules> for spec::Rules {
             no_show: Seconds(rules.no_show_seconds),
             silence: Seconds(rules.silence_seconds),
             skew: Seconds(rules.skew_seconds),
-        }
-    }
-}
-
-impl<'a> From<&'a spec::Place> for Place<'a> {
-    fn from(place: &'a spec::Place) -> Self {
-        Self {
-            time_zone: &place.time_zone,
-            currency: &place.currency,
-            city: place.city.as_deref(),
-            position_microdegrees: place.position.map(|p| (p.lat_microdegrees, p.lon_microdegrees)),
+            ..Self::default()
         }
     }
 }
@@ -129,75 +108,70 @@ impl From<Place<'_>> for spec::Place {
             currency: place.currency.into(),
             city: place.city.map(Into::into),
             position: place.position_microdegrees.map(position),
+            ..Self::default()
         }
     }
 }
 
-impl<'a> From<&'a spec::Spec> for Spec<'a> {
-    fn from(spec: &'a spec::Spec) -> Self {
-        let zone =
-            |zone: &'a spec::Zone| Zone { code: &zone.code, name: &zone.name, level: zone.level };
-        let slot = |slot: &'a spec::SlotSpec| SlotSpec {
-            id: slot.id.0.into_bytes(),
-            code: &slot.code,
-            zone: slot.zone.map(|zone| zone.0),
-            size: slot.size.into(),
-            features: slot.features.0,
-        };
-        Self {
-            id: spec.id.0.into_bytes(),
-            tenant: &spec.tenant,
-            code: &spec.code,
-            name: &spec.name,
-            kind: spec.kind.into(),
-            capacity: spec.capacity,
-            place: (&spec.place).into(),
-            zones: spec.zones.iter().map(zone).collect(),
-            features: spec.features.iter().map(|name| &**name).collect(),
-            slots: spec.slots.iter().map(slot).collect(),
-            rules: (&spec.rules).into(),
-            created_at: spec.created_at.micros(),
-        }
+impl<'a> From<&'a spec::Zone> for Zone<'a> {
+    fn from(zone: &'a spec::Zone) -> Self {
+        Self { code: &zone.code, name: &zone.name, level: zone.level }
+    }
+}
+
+impl From<Zone<'_>> for spec::Zone {
+    fn from(zone: Zone<'_>) -> Self {
+        Self { code: zone.code.into(), name: zone.name.into(), level: zone.level }
     }
 }
 
 impl TryFrom<Spec<'_>> for Arc<spec::Spec> {
     type Error = FormatError;
 
-    /// Refuses what would make the engine index out of its lists.
     fn try_from(spec: Spec<'_>) -> Result<Self, FormatError> {
-        let wrong = |detail: String| Err(FormatError::invalid("lot", detail));
-        let (zones, features, slots) = (spec.zones.len(), spec.features.len(), spec.slots.len());
-        if slots > limits::SLOTS_PER_LOT_MAX || features > limits::FEATURES_PER_LOT_MAX {
-            return wrong(format!("{slots} slots and {features} features are too many"));
-        }
-        let known = 1_u64.checked_shl(u32::try_from(features).unwrap_or(u32::MAX));
-        let unknown_features = !known.map_or(u64::MAX, |bit| bit - 1);
-        for (position, slot) in spec.slots.iter().enumerate() {
-            if slot.zone.is_some_and(|zone| usize::from(zone) >= zones) {
-                return wrong(format!("slot {position} lies in a zone that is not there"));
-            }
-            if slot.features & unknown_features != 0 {
-                return wrong(format!("slot {position} has a feature without a name"));
-            }
-        }
-        Ok(Self::new(spec.into_engine()))
+        checked(spec.into_engine())
     }
+}
+
+/// Refuses what would make the engine index out of its lists.
+pub(super) fn checked(spec: spec::Spec) -> Result<Arc<spec::Spec>, FormatError> {
+    let wrong = |detail: String| Err(FormatError::invalid("lot", detail));
+    let (features, types) = (spec.features.len(), spec.vehicle_types.len());
+    let (zones, slots) = (spec.zones.len(), spec.slots.len());
+    if slots > limits::SLOTS_PER_LOT_MAX || features > limits::FEATURES_PER_LOT_MAX {
+        return wrong(format!("{slots} slots and {features} features are too many"));
+    }
+    if types > limits::VEHICLE_TYPES_PER_LOT_MAX {
+        return wrong(format!("{types} vehicle types are too many"));
+    }
+    let unnamed = |names: usize| {
+        let known = 1_u64.checked_shl(u32::try_from(names).unwrap_or(u32::MAX));
+        !known.map_or(u64::MAX, |bit| bit - 1)
+    };
+    let (unnamed_features, unnamed_types) = (unnamed(features), unnamed(types));
+    for (position, slot) in spec.slots.iter().enumerate() {
+        if slot.zone.is_some_and(|zone| zone.at() >= zones) {
+            return wrong(format!("slot {position} lies in a zone that is not there"));
+        }
+        if slot.features.0 & unnamed_features != 0 {
+            return wrong(format!("slot {position} has a feature without a name"));
+        }
+        if slot.vehicle_types.0 & unnamed_types != 0 {
+            return wrong(format!("slot {position} admits a vehicle type without a name"));
+        }
+    }
+    Ok(Arc::new(spec))
 }
 
 impl Spec<'_> {
     fn into_engine(self) -> spec::Spec {
-        let zone = |zone: Zone<'_>| spec::Zone {
-            code: zone.code.into(),
-            name: zone.name.into(),
-            level: zone.level,
-        };
         let slot = |slot: SlotSpec<'_>| spec::SlotSpec {
             id: SlotId(Uuid::from_bytes(slot.id)),
             code: slot.code.into(),
             zone: slot.zone.map(ZoneIndex),
             size: slot.size.into(),
             features: FeatureSet(slot.features),
+            ..spec::SlotSpec::default()
         };
         spec::Spec {
             id: LotId(Uuid::from_bytes(self.id)),
@@ -207,11 +181,12 @@ impl Spec<'_> {
             kind: self.kind.into(),
             capacity: self.capacity,
             place: self.place.into(),
-            zones: self.zones.into_iter().map(zone).collect(),
+            zones: self.zones.into_iter().map(Into::into).collect(),
             features: self.features.into_iter().map(Into::into).collect(),
             slots: self.slots.into_iter().map(slot).collect(),
             rules: self.rules.into(),
             created_at: Timestamp::from_micros(self.created_at),
+            ..spec::Spec::default()
         }
     }
 }

@@ -1,13 +1,14 @@
-//! Format 1 of a lot at one sequence. Times are absolute here: states are old and new alike.
+//! States of a lot, its slots, reservations and claims as snapshots hold them, and the whole body of a snapshot
+//! of format 1, which is read only. Times are absolute here: states are old and new alike.
 
 use std::sync::Arc;
 
 use bincode::{BorrowDecode, Decode, Encode};
-use lotkeeper_engine::ids::{LotKey, SlotIndex};
+use lotkeeper_engine::ids::SlotIndex;
 use lotkeeper_engine::limits::READING_IDS_KEPT;
 use lotkeeper_engine::lot::{
     Condition as EngineCondition, CountOutcome as EngineCountOutcome, CountState as EngineCounted,
-    LotParts, Reservation as EngineReservation, State as EngineState, Tally as EngineTally,
+    Reservation as EngineReservation, State as EngineState, Tally as EngineTally,
 };
 use lotkeeper_engine::slot;
 use lotkeeper_engine::time::Timestamp;
@@ -41,7 +42,7 @@ struct Hearing {
 }
 
 #[derive(Encode, Decode)]
-struct Slot {
+pub(super) struct Slot {
     version: u32,
     hearing: Option<Hearing>,
     silent_since: Option<i64>,
@@ -50,7 +51,7 @@ struct Slot {
 }
 
 #[derive(Encode, Decode)]
-enum State {
+pub(super) enum State {
     Held { expires_at: i64 },
     Confirmed,
     CheckedIn { proof: Proof },
@@ -60,8 +61,8 @@ enum State {
     NoShow,
 }
 
-#[derive(Encode, BorrowDecode)]
-struct Reservation<'a> {
+#[derive(BorrowDecode)]
+pub(super) struct Reservation<'a> {
     id: [u8; 16],
     slot: u16,
     window: Window,
@@ -76,7 +77,7 @@ struct Reservation<'a> {
 }
 
 #[derive(Encode, Decode)]
-struct Tally {
+pub(super) struct Tally {
     occupied: i64,
     drift: i64,
     flowed: bool,
@@ -87,7 +88,7 @@ struct Tally {
     silent_since: Option<i64>,
 }
 
-#[derive(Encode, BorrowDecode)]
+#[derive(BorrowDecode)]
 enum ClaimOutcome<'a> {
     Lot { version: u32 },
     Slot { slot: u16, version: u32 },
@@ -95,16 +96,16 @@ enum ClaimOutcome<'a> {
     Count { outcome: CountOutcome, occupied: i64, condition: Condition, drift: i64 },
 }
 
-#[derive(Encode, BorrowDecode)]
-struct Remembered<'a> {
+#[derive(BorrowDecode)]
+pub(super) struct Remembered<'a> {
     claim: Claim,
     at: i64,
     lot_seq: u64,
     outcome: ClaimOutcome<'a>,
 }
 
-/// What follows the head of a snapshot.
-#[derive(Encode, BorrowDecode)]
+/// What follows the head of a snapshot of format 1.
+#[derive(BorrowDecode)]
 pub(super) struct Body<'a> {
     spec: Spec<'a>,
     version: u32,
@@ -113,22 +114,6 @@ pub(super) struct Body<'a> {
     tally: Tally,
     slots: Vec<Slot>,
     claims: Vec<Remembered<'a>>,
-}
-
-impl<'a> From<&'a LotSnapshot> for Body<'a> {
-    fn from(snapshot: &'a LotSnapshot) -> Self {
-        let parts = &snapshot.parts;
-        let service = |(service, version): &'a (_, u32)| (Service::from(service), *version);
-        Self {
-            spec: (&*parts.spec).into(),
-            version: parts.version,
-            services: parts.slots.iter().map(service).collect(),
-            reservations: parts.reservations.iter().map(|r| (&**r).into()).collect(),
-            tally: parts.tally.into(),
-            slots: snapshot.slots.iter().map(Into::into).collect(),
-            claims: snapshot.claims.iter().map(Into::into).collect(),
-        }
-    }
 }
 
 impl Body<'_> {
@@ -140,21 +125,16 @@ impl Body<'_> {
             return Err(FormatError::invalid("snapshot", detail));
         }
         let service = |(service, version): (Service<'_>, u32)| (service.into(), version);
-        Ok(LotSnapshot {
-            lot: LotKey(head.lot),
-            seq: head.seq,
-            lot_seq: head.lot_seq,
-            at: Timestamp::from_micros(head.at),
-            parts: LotParts {
-                spec,
-                version: self.version,
-                slots: self.services.into_iter().map(service).collect(),
-                reservations: self.reservations.into_iter().map(|r| Arc::new(r.into())).collect(),
-                tally: self.tally.into(),
-            },
-            slots: self.slots.into_iter().map(Into::into).collect(),
-            claims: self.claims.into_iter().map(Into::into).collect(),
-        })
+        let mut snapshot = head.empty();
+        snapshot.parts.spec = spec;
+        snapshot.parts.version = self.version;
+        snapshot.parts.slots = self.services.into_iter().map(service).collect();
+        let reservations = self.reservations.into_iter().map(|r| Arc::new(r.into()));
+        snapshot.parts.reservations = reservations.collect();
+        snapshot.parts.tally = self.tally.into();
+        snapshot.slots = self.slots.into_iter().map(Into::into).collect();
+        snapshot.claims = self.claims.into_iter().map(Into::into).collect();
+        Ok(snapshot)
     }
 }
 
@@ -236,24 +216,6 @@ impl From<State> for EngineState {
     }
 }
 
-impl<'a> From<&'a EngineReservation> for Reservation<'a> {
-    fn from(reservation: &'a EngineReservation) -> Self {
-        Self {
-            id: reservation.id.0.into_bytes(),
-            slot: reservation.slot.0,
-            window: reservation.window.into(),
-            state: reservation.state.into(),
-            holder: reservation.holder.0.into_bytes(),
-            vehicle: reservation.vehicle.map(|vehicle| vehicle.0.into_bytes()),
-            reason: reservation.reason.as_deref(),
-            shown: reservation.shown,
-            created_at: reservation.created_at.micros(),
-            updated_at: reservation.updated_at.micros(),
-            version: reservation.version,
-        }
-    }
-}
-
 impl From<Reservation<'_>> for EngineReservation {
     fn from(reservation: Reservation<'_>) -> Self {
         Self {
@@ -263,6 +225,10 @@ impl From<Reservation<'_>> for EngineReservation {
             state: reservation.state.into(),
             holder: pseudonym(reservation.holder),
             vehicle: reservation.vehicle.map(pseudonym),
+            price: None,
+            series: None,
+            // What lies behind is not told again.
+            reminded: None,
             reason: reservation.reason.map(Into::into),
             shown: reservation.shown,
             created_at: Timestamp::from_micros(reservation.created_at),
@@ -299,28 +265,6 @@ impl From<Tally> for EngineTally {
             recorded_at: Timestamp::from_micros(tally.recorded_at),
             silent_since: tally.silent_since.map(Timestamp::from_micros),
         }
-    }
-}
-
-impl<'a> From<&'a RememberedClaim> for Remembered<'a> {
-    fn from(claim: &'a RememberedClaim) -> Self {
-        let outcome = match &claim.outcome {
-            Outcome::Lot { version } => ClaimOutcome::Lot { version: *version },
-            Outcome::Slot { slot, version } => {
-                ClaimOutcome::Slot { slot: slot.0, version: *version }
-            }
-            Outcome::Reservation(reservation) => {
-                ClaimOutcome::Reservation(Box::new((&**reservation).into()))
-            }
-            Outcome::Count(outcome, state) => ClaimOutcome::Count {
-                outcome: (*outcome).into(),
-                occupied: state.occupied,
-                condition: state.condition.into(),
-                drift: state.drift,
-            },
-        };
-        let (at, lot_seq) = (claim.at.micros(), claim.lot_seq);
-        Self { claim: claim.claim.into(), at, lot_seq, outcome }
     }
 }
 

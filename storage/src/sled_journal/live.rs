@@ -9,7 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use sled::{Db, IVec, Tree};
 
@@ -18,9 +19,13 @@ use crate::files;
 use crate::format::FrameKey;
 use crate::paging::{Frames, Part};
 
+/// How long sled may hold on to its own lock, and how often it is asked.
+const UNLOCK_PATIENCE: Duration = Duration::from_secs(2);
+const UNLOCK_LOOK: Duration = Duration::from_millis(5);
+
 /// The trees of a directory and what is in them; frames and snapshots have a version of their own. A release
 /// that cannot read the newest frames must refuse the directory as a whole, so it is raised with theirs.
-const DIRECTORY_FORMAT: u16 = 3;
+const DIRECTORY_FORMAT: u16 = 4;
 const FORMAT_KEY: &[u8] = b"format";
 const FIRST_SEQ_KEY: &[u8] = b"first_seq";
 const EPOCHS_KEY: &[u8] = b"epochs";
@@ -82,21 +87,36 @@ fn micros_since(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
+/// sled gives its own lock back when the last of its threads has ended, a moment after it was dropped. The
+/// directory is ours by then, so it is nobody else's: what another process has is refused before.
+fn unlocked(config: &sled::Config) -> sled::Result<sled::Db> {
+    let deadline = Instant::now() + UNLOCK_PATIENCE;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error))
+                if error.to_string().contains("acquire lock") && Instant::now() < deadline =>
+            {
+                thread::sleep(UNLOCK_LOOK);
+            }
+            opened => return opened,
+        }
+    }
+}
+
 impl Live {
     /// Opens or makes a directory. May panic on damage: see [`super::guard`].
     pub(crate) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, JournalError> {
         let wrong = |error: sled::Error| sled_error("open", dir, &error);
         remove_unfinished_index(dir)?;
         read_through(&dir.join("db"))?;
-        let db = sled::Config::new()
+        let config = sled::Config::new()
             .path(dir)
             .cache_capacity(cache_bytes)
             // Commits flush; a timer would only sync what nobody waits for.
             .flush_every_ms(None)
             .use_compression(false)
-            .mode(sled::Mode::HighThroughput)
-            .open()
-            .map_err(wrong)?;
+            .mode(sled::Mode::HighThroughput);
+        let db = unlocked(&config).map_err(wrong)?;
         let path = dir.join("db");
         let file = File::options()
             .read(true)

@@ -35,8 +35,8 @@ use parking_lot::RwLock;
 pub(crate) use archive::ArchiveWriter;
 pub(crate) use backup::{bytes_about, source_of};
 pub(crate) use copy::create as create_live;
-pub(crate) use guard::caught;
 pub use guard::silence_guarded_panics;
+pub(crate) use guard::{caught, with_limit};
 pub(crate) use layout::{Layout, LiveDir};
 use live::Cost;
 pub(crate) use live::{Live, Meta};
@@ -79,6 +79,8 @@ pub struct SledJournal {
     stats: CommitStats,
     /// The oldest record that is to be kept.
     kept_from: u64,
+    /// Records after this one are not pruned, however old they are.
+    keep_after: u64,
     written_tip: Tip,
     rotation: Option<Rotation>,
     rotate_above_bytes: u64,
@@ -141,6 +143,7 @@ impl SledJournal {
             snapshot_buffer: Vec::new(),
             stats: CommitStats::default(),
             kept_from: opened.kept_from,
+            keep_after: u64::MAX,
             written_tip: Tip::bare(epoch, last_seq),
             rotation: None,
             rotate_above_bytes: options.rotate_bytes,
@@ -306,6 +309,10 @@ impl Journal for SledJournal {
         let generations = self.generations.entry(snapshot.lot).or_insert(newest);
         *generations = (generations.1, snapshot.seq);
         Ok(())
+    }
+
+    fn keep_after(&mut self, seq: u64) {
+        self.keep_after = seq;
     }
 
     fn maintain(&mut self) -> Result<Maintenance, JournalError> {

@@ -172,8 +172,10 @@ fn known_people(
     options: &Options,
 ) -> Result<(People, Census), JournalError> {
     let (shared, place) = (Arc::clone(live), live.place());
-    let (people, mut census) =
-        with_limit(&place, options.open_seconds_max, move || People::load(&shared, given, why))?;
+    let identity = options.identity;
+    let (people, mut census) = with_limit(&place, options.open_seconds_max, move || {
+        People::load(&shared, identity, given, why)
+    })?;
     census.mend(live)?;
     Ok((people, census))
 }

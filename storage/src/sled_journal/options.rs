@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::vault::{Identity, as_it_is};
+
 /// How the journal keeps its directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The directory; made when it is not there.
     pub data_dir: PathBuf,
@@ -17,6 +19,8 @@ pub struct Options {
     pub tip_interval_ms: u64,
     /// Opening that takes longer is given up: sled can loop on damage.
     pub open_seconds_max: u64,
+    /// What people and vehicles are found by.
+    pub identity: Identity,
 }
 
 impl Default for Options {
@@ -28,6 +32,7 @@ impl Default for Options {
             archive_retention_seconds: 90 * 86_400,
             tip_interval_ms: 500,
             open_seconds_max: 300,
+            identity: as_it_is,
         }
     }
 }

@@ -24,7 +24,7 @@ use super::old_people;
 use super::places::{Census, Gone, Run};
 use crate::error::JournalError;
 use crate::format::{CHUNK_BYTES_MAX, Holdings};
-use crate::vault::PersonKind;
+use crate::vault::{Identity, PersonKind};
 
 /// Clear texts kept in memory: about 100 bytes each.
 const CLEAR_TEXTS_CACHED_MAX: usize = 50_000;
@@ -122,6 +122,7 @@ impl Hasher for AsItIs {
 pub(crate) struct People {
     pub(super) known: DashMap<Name, Pseudonym, BuildHasherDefault<AsItIs>>,
     secrets: (RandomState, RandomState),
+    identity: Identity,
     pub(super) queue: Mutex<Queue>,
     /// Held by whoever changes the tree: the commit, or an erasure.
     pub(super) gate: Mutex<()>,
@@ -196,10 +197,16 @@ impl Queue {
 
 impl People {
     /// Reads who is known, and says what a walk over them found; at least `named` places were given.
-    pub(crate) fn load(live: &Live, named: u64, why: Gone) -> Result<(Self, Census), JournalError> {
+    pub(crate) fn load(
+        live: &Live,
+        identity: Identity,
+        named: u64,
+        why: Gone,
+    ) -> Result<(Self, Census), JournalError> {
         let mut people = Self {
             known: DashMap::default(),
             secrets: (RandomState::new(), RandomState::new()),
+            identity,
             queue: Mutex::new(Queue {
                 waiting: Vec::new(),
                 writing: Arc::default(),
@@ -214,12 +221,13 @@ impl People {
             durable: Mutex::default(),
             old_people: 0,
         };
+        // Of two texts that have become one identity since, the later one counts: its promises are the younger ones.
         let census = Census::take(live, named, why, &mut |read| {
             let name = people.name_of(read.tenant, read.kind, read.clear);
             people.known.insert(name, Pseudonym(read.pseudonym()));
         })?;
         old_people::load(live, &mut |person, pseudonym| {
-            people.known.insert(people.name(&person), pseudonym);
+            people.known.entry(people.name(&person)).or_insert(pseudonym);
         })?;
         let extent = Extent { places: census.places, erased: census.erased };
         (people.written, people.durable) = (Mutex::new(extent), Mutex::new(extent));
@@ -238,7 +246,11 @@ impl People {
     }
 
     pub(super) fn name_of(&self, tenant: &str, kind: u8, clear: &str) -> Name {
-        let name = |secret: &RandomState| secret.hash_one((tenant, kind, clear));
+        let identity = match kind_of(kind) {
+            Some(person) => (self.identity)(person, clear),
+            None => clear.into(),
+        };
+        let name = |secret: &RandomState| secret.hash_one((tenant, kind, &*identity));
         (name(&self.secrets.0), name(&self.secrets.1))
     }
 
@@ -347,6 +359,11 @@ pub(super) fn kind_number(kind: PersonKind) -> u8 {
         PersonKind::Subject => 0,
         PersonKind::Vehicle => 1,
     }
+}
+
+/// The kind behind a number on the disk.
+fn kind_of(number: u8) -> Option<PersonKind> {
+    [PersonKind::Subject, PersonKind::Vehicle].into_iter().find(|kind| kind_number(*kind) == number)
 }
 
 /// The value that holds a place: the last one that begins at or before it.

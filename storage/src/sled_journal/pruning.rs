@@ -1,4 +1,4 @@
-//! Pruning: what is older than the retention leaves the archive.
+//! Pruning: what is older than the retention, and in the history, leaves the archive.
 //!
 //! Invariant: the tip says which record is the oldest that is kept, and that is on the disk before an older one is
 //! removed. So a file that is gone without that is lost, and a power cut between the two leaves too much.
@@ -8,7 +8,7 @@ use super::archive::Archive;
 use crate::files;
 
 impl SledJournal {
-    /// Removes files of the archive whose newest record is old enough, oldest first. What is kept is said on the
+    /// Removes files of the archive whose newest record is old enough and needed by nobody, oldest first. What is kept is said on the
     /// disk before: a file that is gone without that is lost.
     pub(super) fn prune(&mut self) {
         let (archives, first_seq) = {
@@ -36,6 +36,9 @@ impl SledJournal {
     }
 
     fn is_old(&self, archive: &Archive) -> bool {
+        if archive.last_seq > self.keep_after {
+            return false;
+        }
         let retention = self.shared.options.archive_retention_seconds;
         let retention_micros = i64::try_from(retention.saturating_mul(1_000_000));
         let retention_micros = retention_micros.unwrap_or(i64::MAX);

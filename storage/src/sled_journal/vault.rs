@@ -127,7 +127,8 @@ impl Vault for SledVault {
         let _gate = people.gate.lock();
         let _erasing = people.erasing.write();
         let Some(person) = self.person(&live, pseudonym.0)? else { return Ok(false) };
-        people.known.remove(&people.name(&person));
+        // Another text with the same identity stays: it is another entry.
+        people.known.remove_if(&people.name(&person), |_, known| *known == pseudonym);
         people.clear.remove(&pseudonym.0);
         // Told to be gone, so it must not come back; and a write that failed here is lost for commits.
         let removed = self.remove(&live, pseudonym.0).and_then(|()| {

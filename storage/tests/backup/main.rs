@@ -41,6 +41,21 @@ fn forgetful(dir: &Path) -> Options {
     Options { rotate_bytes: 1, archive_retention_seconds: 0, ..options(dir) }
 }
 
+/// A journal with records in an archive that it keeps.
+fn rotated_twice(data: &Path) -> (SledJournal, Author) {
+    let keeping = Options { rotate_bytes: 1, ..options(data) };
+    let (mut journal, _) = SledJournal::open(keeping).unwrap();
+    let mut author = Author::new();
+    journal.commit(&[author.created(A, 40)]).unwrap();
+    let mut rotations = 0;
+    while rotations < 2 {
+        journal.commit(&author.changes(A, 300)).unwrap();
+        journal.save_snapshot(&author.snapshot(A)).unwrap();
+        rotations += usize::from(journal.maintain().unwrap().rotated);
+    }
+    (journal, author)
+}
+
 fn bytes(backup: Backup) -> Vec<u8> {
     backup.map(Result::unwrap).collect::<Vec<_>>().concat()
 }
@@ -328,16 +343,7 @@ fn nothing_that_a_backup_needs_goes_while_it_is_read() {
 #[test]
 fn archived_records_are_archived_again() {
     let dir = tempfile::tempdir().unwrap();
-    let keeping = Options { rotate_bytes: 1, ..options(&dir.path().join("a")) };
-    let (mut journal, _) = SledJournal::open(keeping).unwrap();
-    let mut author = Author::new();
-    journal.commit(&[author.created(A, 40)]).unwrap();
-    let mut rotations = 0;
-    while rotations < 2 {
-        journal.commit(&author.changes(A, 300)).unwrap();
-        journal.save_snapshot(&author.snapshot(A)).unwrap();
-        rotations += usize::from(journal.maintain().unwrap().rotated);
-    }
+    let (journal, author) = rotated_twice(&dir.path().join("a"));
     let all = journal.reader().after(0, usize::MAX >> 1).unwrap().records;
     let backup = bytes(journal.reader().backup(author.seq, TAKEN_AT).unwrap());
     let data = dir.path().join("b");

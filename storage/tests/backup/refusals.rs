@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use lotkeeper_storage::backup::{BackupError, Site, Target};
-use lotkeeper_storage::{Journal, JournalError, Options, PersonKind, SledJournal, check};
+use lotkeeper_storage::{Journal, JournalError, PersonKind, SledJournal, check};
 
 use crate::common::Author;
-use crate::{A, TAKEN_AT, bytes, inspect, options, restore, state, written};
+use crate::{A, TAKEN_AT, bytes, inspect, options, restore, rotated_twice, state, written};
 
 #[test]
 fn every_flipped_byte_and_every_missing_end_is_refused() {
@@ -167,16 +167,7 @@ fn snapshots_after_its_last_record_are_left_out() {
 #[test]
 fn a_log_with_a_hole_has_no_backup() {
     let dir = tempfile::tempdir().unwrap();
-    let keeping = Options { rotate_bytes: 1, ..options(dir.path()) };
-    let (mut journal, _) = SledJournal::open(keeping).unwrap();
-    let mut author = Author::new();
-    journal.commit(&[author.created(A, 40)]).unwrap();
-    let mut rotations = 0;
-    while rotations < 2 {
-        journal.commit(&author.changes(A, 300)).unwrap();
-        journal.save_snapshot(&author.snapshot(A)).unwrap();
-        rotations += usize::from(journal.maintain().unwrap().rotated);
-    }
+    let (journal, author) = rotated_twice(dir.path());
     let refusal = |last_seq| {
         let blocks: Vec<_> = journal.reader().backup(last_seq, TAKEN_AT).unwrap().collect();
         blocks.into_iter().find_map(Result::err)

@@ -29,6 +29,7 @@ pub fn spec(lot: LotKey, slots: u16) -> Arc<Spec> {
         zone: Some(lotkeeper_engine::ids::ZoneIndex(0)),
         size: Size::Standard,
         features: FeatureSet(u64::from(index % 2)),
+        ..SlotSpec::default()
     };
     Arc::new(Spec {
         id: LotId(uuid(u128::from(lot.0) << 64)),
@@ -42,18 +43,14 @@ pub fn spec(lot: LotKey, slots: u16) -> Arc<Spec> {
             currency: "EUR".into(),
             city: Some("Berlin".into()),
             position: Some(Position { lat_microdegrees: 52_520_000, lon_microdegrees: 13_400_000 }),
+            ..Place::default()
         },
         zones: vec![Zone { code: "level-1".into(), name: "Level 1".into(), level: Some(1) }],
         features: vec!["ev".into()],
         slots: (0..slots).map(slot).collect(),
-        rules: Rules {
-            hold: Seconds(600),
-            hold_lead: Seconds(1_800),
-            no_show: Seconds(1_800),
-            silence: Seconds(86_400),
-            skew: Seconds(60),
-        },
+        rules: Rules::default(),
         created_at: START,
+        ..Spec::default()
     })
 }
 
@@ -167,6 +164,8 @@ impl Author {
             expires_at: None,
             holder: Pseudonym(uuid(7)),
             vehicle: None,
+            price: None,
+            series: None,
         };
         self.record(lot, Event::Lot(lot::Event::Reserved(Box::new(reserved))))
     }

@@ -8,7 +8,7 @@ use lotkeeper_engine::lot::{
     Count, Event as LotEvent, LotValues, Proof, Reserved, Service, SlotValues,
 };
 use lotkeeper_engine::slot::{Event as SlotEvent, Mark, Sighting, Source};
-use lotkeeper_engine::spec::{FeatureSet, Size};
+use lotkeeper_engine::spec::{FeatureSet, Size, TypeSet};
 use lotkeeper_engine::time::{Timestamp, Window};
 use lotkeeper_storage::format::{Assembler, Encoder, Frame};
 use lotkeeper_storage::{By, Claim, ClaimKey, Event, Record};
@@ -63,6 +63,7 @@ fn lot_events() -> Vec<LotEvent> {
         capacity: 2,
         place: lot.place.clone(),
         rules: lot.rules,
+        ..LotValues::default()
     };
     let slot_values = SlotValues {
         slot: SlotIndex(1),
@@ -70,6 +71,9 @@ fn lot_events() -> Vec<LotEvent> {
         size: Size::Large,
         features: FeatureSet(0b11),
         added_features: vec!["covered".into()],
+        vehicle_types: TypeSet::default(),
+        added_vehicle_types: Vec::new(),
+        walk_metres: None,
     };
     let reserved = Reserved {
         id: id(1),
@@ -78,6 +82,8 @@ fn lot_events() -> Vec<LotEvent> {
         expires_at: Some(after(600_000_000)),
         holder: Pseudonym(uuid(100)),
         vehicle: Some(Pseudonym(uuid(101))),
+        price: None,
+        series: None,
     };
     let closed = Service::OutOfService { reason: "cleaning".into(), until: Some(after(9_000_000)) };
     vec![
@@ -87,7 +93,7 @@ fn lot_events() -> Vec<LotEvent> {
         LotEvent::ServiceChanged { slot: SlotIndex(1), service: Service::InService },
         LotEvent::Reserved(Box::new(reserved)),
         LotEvent::Confirmed { id: id(1) },
-        LotEvent::Modified { id: id(1), window },
+        LotEvent::Modified { id: id(1), window, price: None },
         LotEvent::Cancelled { id: id(1), reason: Some("changed_plans".into()) },
         LotEvent::Expired { id: id(2) },
         LotEvent::HoldBegan { id: id(3) },

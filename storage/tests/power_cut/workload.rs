@@ -36,6 +36,7 @@ pub fn options(data: &Path) -> Options {
         archive_retention_seconds: 40,
         tip_interval_ms: 0,
         open_seconds_max: 60,
+        identity: lotkeeper_storage::as_it_is,
     }
 }
 
@@ -60,6 +61,8 @@ fn perform(author: &mut Author, commands: &str) -> Vec<Record> {
                     expires_at: None,
                     holder,
                     vehicle: None,
+                    price: None,
+                    series: None,
                 };
                 let event = Event::Lot(lot::Event::Reserved(Box::new(reserved)));
                 records.push(author.record(lot, event));

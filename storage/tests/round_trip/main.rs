@@ -4,7 +4,16 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod lots;
+mod money;
+mod passes;
+mod payments;
+mod shifts;
+mod stays;
 mod strategies;
+mod tariffs;
+mod violations;
+mod waiting;
 
 use lotkeeper_engine::ids::LotKey;
 use lotkeeper_storage::Record;
@@ -62,7 +71,7 @@ proptest! {
     /// Behind a right checksum anything may stand: a fault of ours, or a forger.
     #[test]
     fn any_payload_is_decoded_or_refused(
-        format in 1..=2_u16,
+        format in 1..=3_u16,
         payload in vec(any::<u8>(), 0..600),
         count in any::<u16>(),
     ) {

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use lotkeeper_engine::ids::{LotKey, Pseudonym, ReservationId, SlotIndex, ZoneIndex};
+use lotkeeper_engine::ids::{LotKey, Pseudonym, ReservationId, SlotIndex};
 use lotkeeper_engine::lot::{
-    Condition, Count, CountOutcome, CountState, Event as LotEvent, LotParts, LotValues, Proof,
-    Reservation, Reserved, Service, SlotValues, State, Tally,
+    Condition, Count, CountOutcome, CountState, Event as LotEvent, LotParts, Proof, Reservation,
+    Reserved, Service, State, Tally,
 };
 use lotkeeper_engine::slot::{Event as SlotEvent, Hearing, Mark, Sighting, Slot, Source};
-use lotkeeper_engine::spec::{FeatureSet, Kind, Place, Position, Rules, Size, Spec, Zone};
-use lotkeeper_engine::time::{Seconds, Timestamp, Window};
+use lotkeeper_engine::time::{Timestamp, Window};
 use lotkeeper_storage::{
     By, Claim, ClaimKey, ClaimOutcome, Event, LotSnapshot, Record, RememberedClaim, Role,
 };
@@ -18,21 +17,29 @@ use proptest::option;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use crate::common::{START, spec};
+use crate::common::START;
+use crate::lots::{slot_values, specification, values};
+use crate::money::{accounts, posting, tariff_change};
+use crate::passes::{self, guest, pass};
+use crate::payments::{self, payment};
+use crate::shifts::{self, shift};
+use crate::stays::{self, session};
+use crate::tariffs::{assignment, tariff};
+use crate::violations::{self, violation};
+use crate::waiting::{self, waiter};
 
-fn text() -> impl Strategy<Value = Box<str>> {
-    prop_oneof![Just(String::new()), Just("Straße 🅿".to_owned()), ".{0,40}"].prop_map(Into::into)
+/// On the heap: what draws and shrinks a text is kilobytes large, and one lot has dozens of them, which
+/// moved through the frames of a build for tests are too much for the stack of a test's thread.
+pub fn text() -> BoxedStrategy<Box<str>> {
+    let text = prop_oneof![Just(String::new()), Just("Straße 🅿".to_owned()), ".{0,40}"];
+    text.prop_map(Into::into).boxed()
 }
 
-fn at() -> impl Strategy<Value = Timestamp> {
+pub fn at() -> impl Strategy<Value = Timestamp> {
     prop_oneof![
         any::<i64>().prop_map(Timestamp::from_micros),
         (-5_000_000..5_000_000_i64).prop_map(|d| Timestamp::from_micros(START.micros() + d)),
     ]
-}
-
-fn seconds() -> impl Strategy<Value = Seconds> {
-    any::<u32>().prop_map(Seconds)
 }
 
 fn id() -> impl Strategy<Value = ReservationId> {
@@ -47,16 +54,18 @@ fn window() -> impl Strategy<Value = Window> {
     (at(), at()).prop_map(|(from, to)| Window { from, to })
 }
 
-fn size() -> impl Strategy<Value = Size> {
-    proptest::sample::select(Size::ALL.to_vec())
-}
-
 fn source() -> impl Strategy<Value = Source> {
     prop_oneof![Just(Source::Sensor), Just(Source::Staff)]
 }
 
 fn proof() -> impl Strategy<Value = Proof> {
-    prop_oneof![Just(Proof::Seen), Just(Proof::Assumed)]
+    proptest::sample::select(vec![
+        Proof::Seen,
+        Proof::Assumed,
+        Proof::Scanned,
+        Proof::Staff,
+        Proof::Driver,
+    ])
 }
 
 fn mark() -> impl Strategy<Value = Mark> {
@@ -82,55 +91,6 @@ fn slot_event() -> impl Strategy<Value = SlotEvent> {
     ]
 }
 
-fn rules() -> impl Strategy<Value = Rules> {
-    [seconds(), seconds(), seconds(), seconds(), seconds()].prop_map(
-        |[hold, hold_lead, no_show, silence, skew]| Rules {
-            hold,
-            hold_lead,
-            no_show,
-            silence,
-            skew,
-        },
-    )
-}
-
-fn place() -> impl Strategy<Value = Place> {
-    (text(), text(), option::of(text()), any::<Option<(i32, i32)>>()).prop_map(
-        |(time_zone, currency, city, position)| Place {
-            time_zone,
-            currency,
-            city,
-            position: position.map(|(lat_microdegrees, lon_microdegrees)| Position {
-                lat_microdegrees,
-                lon_microdegrees,
-            }),
-        },
-    )
-}
-
-/// A lot with random texts and numbers around a sound frame of slots and zones.
-fn specification() -> impl Strategy<Value = Arc<Spec>> {
-    let zone = (text(), text(), any::<Option<i16>>()).prop_map(|(code, name, level)| Zone {
-        code,
-        name,
-        level,
-    });
-    let slots = vec((text(), size(), any::<bool>(), any::<bool>()), 0..30);
-    (place(), rules(), text(), vec(zone, 1..4), slots, any::<bool>()).prop_map(
-        |(place, rules, name, zones, slots, counted)| {
-            let mut lot = Spec::clone(&spec(LotKey(3), u16::try_from(slots.len()).unwrap()));
-            for (slot, (code, size, zoned, featured)) in lot.slots.iter_mut().zip(slots) {
-                slot.code = code;
-                slot.size = size;
-                slot.zone = zoned.then_some(ZoneIndex(u16::try_from(zones.len()).unwrap() - 1));
-                slot.features = FeatureSet(u64::from(featured));
-            }
-            lot.kind = if counted { Kind::Counted } else { Kind::Bayed };
-            Arc::new(Spec { name, place, rules, zones, ..lot })
-        },
-    )
-}
-
 fn service() -> impl Strategy<Value = Service> {
     let closed = (text(), option::of(at()))
         .prop_map(|(reason, until)| Service::OutOfService { reason, until });
@@ -146,33 +106,36 @@ fn count() -> impl Strategy<Value = Count> {
 
 fn lot_event() -> impl Strategy<Value = LotEvent> {
     let slot = || any::<u16>().prop_map(SlotIndex);
-    let reserved = (id(), slot(), window(), option::of(at()), person(), option::of(person()))
-        .prop_map(|(id, slot, window, expires_at, holder, vehicle)| Reserved {
+    let price = || option::of(stays::price().prop_map(Box::new)).boxed();
+    let what = (price(), option::of(stays::series()));
+    let reserved = (id(), slot(), window(), option::of(at()), person(), option::of(person()), what)
+        .prop_map(|(id, slot, window, expires_at, holder, vehicle, (price, series))| Reserved {
             id,
             slot,
             window,
             expires_at,
             holder,
             vehicle,
+            price,
+            series,
         });
-    let values = (text(), any::<u32>(), place(), rules())
-        .prop_map(|(name, capacity, place, rules)| LotValues { name, capacity, place, rules });
-    let slot_values = (slot(), any::<Option<u16>>(), size(), any::<u64>(), vec(text(), 0..3))
-        .prop_map(|(slot, zone, size, features, added_features)| SlotValues {
-            slot,
-            zone: zone.map(ZoneIndex),
-            size,
-            features: FeatureSet(features),
-            added_features,
-        });
+    let values = values();
+    let slot_values = slot_values();
     prop_oneof![
-        specification().prop_map(LotEvent::Created),
-        values.prop_map(|values| LotEvent::Changed(Box::new(values))),
-        slot_values.prop_map(|values| LotEvent::SlotChanged(Box::new(values))),
+        specification().prop_map(LotEvent::Created).boxed(),
+        values.prop_map(|values| LotEvent::Changed(Box::new(values))).boxed(),
+        slot_values.prop_map(|values| LotEvent::SlotChanged(Box::new(values))).boxed(),
         (slot(), service()).prop_map(|(slot, service)| LotEvent::ServiceChanged { slot, service }),
-        reserved.prop_map(|reserved| LotEvent::Reserved(Box::new(reserved))),
+        reserved.prop_map(|reserved| LotEvent::Reserved(Box::new(reserved))).boxed(),
         id().prop_map(|id| LotEvent::Confirmed { id }),
-        (id(), window()).prop_map(|(id, window)| LotEvent::Modified { id, window }),
+        (id(), window(), price())
+            .prop_map(|(id, window, price)| LotEvent::Modified { id, window, price })
+            .boxed(),
+        stays::moved().prop_map(|moved| LotEvent::Moved(Box::new(moved))).boxed(),
+        id().prop_map(|id| LotEvent::HoldEnded { id }),
+        (id(), stays::reminder()).prop_map(|(id, of)| LotEvent::Reminded { id, of }),
+        stays::event().prop_map(LotEvent::Session).boxed(),
+        tariff_change().prop_map(|change| LotEvent::TariffsChanged(Box::new(change))).boxed(),
         (id(), option::of(text())).prop_map(|(id, reason)| LotEvent::Cancelled { id, reason }),
         id().prop_map(|id| LotEvent::Expired { id }),
         id().prop_map(|id| LotEvent::HoldBegan { id }),
@@ -181,6 +144,12 @@ fn lot_event() -> impl Strategy<Value = LotEvent> {
         id().prop_map(|id| LotEvent::Completed { id }),
         (count(), at()).prop_map(|(count, observed_at)| LotEvent::Counted { count, observed_at }),
         Just(LotEvent::CounterFellSilent),
+        violations::event().prop_map(LotEvent::Violation).boxed(),
+        passes::event().prop_map(LotEvent::Pass).boxed(),
+        waiting::event().prop_map(LotEvent::Waiting).boxed(),
+        payments::event().prop_map(LotEvent::Payment).boxed(),
+        shifts::event().prop_map(LotEvent::Shift).boxed(),
+        posting().prop_map(|posting| LotEvent::Posted(Box::new(posting))).boxed(),
     ]
 }
 
@@ -202,8 +171,8 @@ fn by() -> impl Strategy<Value = By> {
 
 pub fn commit() -> impl Strategy<Value = Vec<Record>> {
     let event = prop_oneof![
-        4 => (any::<u16>(), slot_event()).prop_map(|(slot, e)| Event::Slot(SlotIndex(slot), e)),
-        1 => lot_event().prop_map(Event::Lot),
+        4 => (any::<u16>(), slot_event().boxed()).prop_map(|(slot, e)| Event::Slot(SlotIndex(slot), e)).boxed(),
+        1 => lot_event().prop_map(Event::Lot).boxed(),
     ];
     let record = (any::<u32>(), any::<u64>(), at(), event, option::of(by()), option::of(claim()));
     (0..=u64::MAX - 1_000, vec(record, 1..400)).prop_map(|(first_seq, records)| {
@@ -254,8 +223,14 @@ fn reservation() -> impl Strategy<Value = Reservation> {
         Just(State::NoShow),
     ];
     let who = (id(), any::<u16>(), person(), option::of(person()));
-    (who, window(), state, option::of(text()), any::<bool>(), at(), at(), any::<u32>()).prop_map(
-        |(who, window, state, reason, shown, created_at, updated_at, version)| Reservation {
+    let more = (
+        option::of(stays::price().prop_map(Arc::new)).boxed(),
+        option::of(stays::series()),
+        option::of(stays::reminder()),
+    );
+    let times = (at(), at());
+    (who, window(), state, option::of(text()), any::<bool>(), times, any::<u32>(), more).prop_map(
+        |(who, window, state, reason, shown, times, version, more)| Reservation {
             id: who.0,
             slot: SlotIndex(who.1),
             window,
@@ -264,9 +239,12 @@ fn reservation() -> impl Strategy<Value = Reservation> {
             vehicle: who.3,
             reason,
             shown,
-            created_at,
-            updated_at,
+            created_at: times.0,
+            updated_at: times.1,
             version,
+            price: more.0,
+            series: more.1,
+            reminded: more.2,
         },
     )
 }
@@ -312,24 +290,71 @@ fn remembered() -> impl Strategy<Value = RememberedClaim> {
         any::<u32>().prop_map(|version| ClaimOutcome::Lot { version }),
         any::<(u16, u32)>()
             .prop_map(|(slot, version)| ClaimOutcome::Slot { slot: SlotIndex(slot), version }),
-        reservation().prop_map(|r| ClaimOutcome::Reservation(r.into())),
+        reservation().prop_map(|r| ClaimOutcome::Reservation(r.into())).boxed(),
         counted.prop_map(|(outcome, condition, (occupied, drift))| {
             ClaimOutcome::Count(outcome, CountState { occupied, condition, drift })
         }),
+        violation().prop_map(|violation| ClaimOutcome::Violation(violation.into())).boxed(),
+        pass().prop_map(|pass| ClaimOutcome::Pass(pass.into())).boxed(),
+        waiter().prop_map(|waiter| ClaimOutcome::Waiting(waiter.into())).boxed(),
+        payment().prop_map(|payment| ClaimOutcome::Payment(payment.into())).boxed(),
+        shift().prop_map(|shift| ClaimOutcome::Shift(shift.into())).boxed(),
+        (stays::scanned(), option::of(session().prop_map(Arc::new)))
+            .prop_map(|(scanned, stay)| ClaimOutcome::Scanned(scanned, stay))
+            .boxed(),
+        session().prop_map(|session| ClaimOutcome::Session(session.into())).boxed(),
+        stays::series().prop_map(ClaimOutcome::Series),
+        Just(ClaimOutcome::Tariffs),
     ];
     (claim(), at(), any::<u64>(), outcome)
         .prop_map(|(claim, at, lot_seq, outcome)| RememberedClaim { claim, at, lot_seq, outcome })
 }
 
 pub fn snapshot() -> impl Strategy<Value = LotSnapshot> {
-    let each_slot = vec((service(), any::<u32>(), slot()), 30);
-    let lists = (each_slot, vec(reservation(), 0..20), vec(remembered(), 0..10));
-    (specification(), lists, tally(), any::<(u32, u64, u64, u32)>(), at()).prop_map(
-        |(spec, (mut slots, reservations, claims), tally, (lot, seq, lot_seq, version), at)| {
+    // Each on the heap, as the larger kinds of events and of outcomes are, for the same reason as a text.
+    let lists = (
+        vec((service(), any::<u32>(), slot()), 30).boxed(),
+        vec(reservation(), 0..20).boxed(),
+        vec(remembered(), 0..10).boxed(),
+        vec(violation(), 0..10).boxed(),
+        (vec(pass(), 0..10), vec(guest(), 0..4)).boxed(),
+        vec(waiter(), 0..10).boxed(),
+        vec(payment(), 0..10).boxed(),
+        vec(shift(), 0..10).boxed(),
+    );
+    let money = (
+        vec(session(), 0..8).boxed(),
+        accounts().boxed(),
+        vec(tariff(), 0..4).boxed(),
+        vec(assignment(), 0..6).boxed(),
+    );
+    let frame = (specification().boxed(), lists, money, tally().boxed());
+    (frame, any::<(u32, u64, u64, u32)>(), at()).prop_map(
+        |((spec, lists, money, tally), (lot, seq, lot_seq, version), at)| {
+            let (mut slots, reservations, claims, violations, passes, waiting, payments, shifts) =
+                lists;
+            let (passes, guests) = passes;
             slots.truncate(spec.slots.len());
             let (services, slots) = slots.into_iter().map(|(s, v, slot)| ((s, v), slot)).unzip();
             let reservations = reservations.into_iter().map(Arc::new).collect();
-            let parts = LotParts { spec, version, slots: services, reservations, tally };
+            let (sessions, accounts, tariffs, assignments) = money;
+            let parts = LotParts {
+                spec,
+                version,
+                slots: services,
+                reservations,
+                tally,
+                violations: violations.into_iter().map(Arc::new).collect(),
+                passes: passes.into_iter().map(Arc::new).collect(),
+                guests,
+                waiting: waiting.into_iter().map(Arc::new).collect(),
+                payments: payments.into_iter().map(Arc::new).collect(),
+                shifts: shifts.into_iter().map(Arc::new).collect(),
+                sessions: sessions.into_iter().map(Arc::new).collect(),
+                accounts,
+                tariffs: tariffs.into_iter().map(Arc::new).collect(),
+                assignments,
+            };
             LotSnapshot { lot: LotKey(lot), seq, lot_seq, at, parts, slots, claims }
         },
     )

@@ -7,7 +7,7 @@ use super::{Events, Granted, expect_version, happened, unchanged};
 use crate::ids::SlotIndex;
 use crate::limits;
 use crate::lot::{Event, Lot, LotPatch, LotValues, Outcome, Rejection, SlotPatch, SlotValues};
-use crate::spec::{self, Fault, FeatureSet};
+use crate::spec::{self, Fault};
 
 pub(super) fn slot(
     lot: &Lot,
@@ -32,49 +32,68 @@ fn changed_slot_values(
     slot: SlotIndex,
     patch: &SlotPatch,
 ) -> Result<Option<SlotValues>, Rejection> {
-    let old = lot.spec.slot(slot).ok_or(Rejection::SlotNotFound)?;
-    let mut added_features = Vec::new();
-    let features = match &patch.features {
-        Some(names) => feature_set(lot, names, &mut added_features)?,
-        None => old.features,
-    };
-    let zone = patch.zone.unwrap_or(old.zone);
-    if let Some(index) = zone.filter(|zone| zone.at() >= lot.spec.zones.len()) {
+    let old = SlotValues::of(&lot.spec, slot).ok_or(Rejection::SlotNotFound)?;
+    let mut new = old.clone();
+    if let Some(names) = &patch.features {
+        let known = Known { field: "features", what: "features", names: &lot.spec.features };
+        new.features.0 =
+            known.bits_of(names, limits::FEATURES_PER_LOT_MAX, &mut new.added_features)?;
+    }
+    if let Some(names) = &patch.vehicle_types {
+        let types = &lot.spec.vehicle_types;
+        let known = Known { field: "vehicle_types", what: "vehicle types", names: types };
+        let (max, added) = (limits::VEHICLE_TYPES_PER_LOT_MAX, &mut new.added_vehicle_types);
+        new.vehicle_types.0 = known.bits_of(names, max, added)?;
+    }
+    new.zone = patch.zone.unwrap_or(old.zone);
+    if let Some(index) = new.zone.filter(|zone| zone.at() >= lot.spec.zones.len()) {
         let zones = lot.spec.zones.len();
         return Err(invalid("/zone", format!("zone {} of {zones}; name one of them", index.0)));
     }
-    let size = patch.size.unwrap_or(old.size);
-    let same = zone == old.zone && size == old.size && features == old.features;
-    Ok((!same).then_some(SlotValues { slot, zone, size, features, added_features }))
+    new.size = patch.size.unwrap_or(old.size);
+    new.walk_metres = patch.walk_metres.unwrap_or(old.walk_metres);
+    Ok((new != old).then_some(new))
 }
 
-fn feature_set(
-    lot: &Lot,
-    names: &[Box<str>],
-    added: &mut Vec<Box<str>>,
-) -> Result<FeatureSet, Rejection> {
-    let mut set = FeatureSet::default();
-    for (position, name) in names.iter().enumerate() {
-        let known = lot.spec.features.iter().chain(added.iter()).position(|known| known == name);
-        let bit = match known {
-            Some(bit) => bit,
-            None => {
-                let faults = spec::code_faults(&format!("/features/{position}"), name);
-                if !faults.is_empty() {
-                    return Err(Rejection::Invalid { faults });
+/// The names behind the bits of a set.
+struct Known<'a> {
+    field: &'static str,
+    what: &'static str,
+    names: &'a [Box<str>],
+}
+
+impl Known<'_> {
+    /// The bits of some names; those that are new come at the end of the list.
+    fn bits_of(
+        &self,
+        wanted: &[Box<str>],
+        max: usize,
+        added: &mut Vec<Box<str>>,
+    ) -> Result<u64, Rejection> {
+        let mut bits = 0;
+        for (position, name) in wanted.iter().enumerate() {
+            let known = self.names.iter().chain(added.iter()).position(|known| known == name);
+            let bit = match known {
+                Some(bit) => bit,
+                None => {
+                    let pointer = format!("/{}/{position}", self.field);
+                    let faults = spec::code_faults(&pointer, name);
+                    if !faults.is_empty() {
+                        return Err(Rejection::Invalid { faults });
+                    }
+                    added.push(name.clone());
+                    self.names.len() + added.len() - 1
                 }
-                added.push(name.clone());
-                lot.spec.features.len() + added.len() - 1
+            };
+            if bit >= max {
+                let what = self.what;
+                let detail = format!("`{name}` would be one too many; a lot knows {max} {what}");
+                return Err(invalid(&format!("/{}", self.field), detail));
             }
-        };
-        if bit >= limits::FEATURES_PER_LOT_MAX {
-            let max = limits::FEATURES_PER_LOT_MAX;
-            let detail = format!("`{name}` would be one too many; a lot knows {max} features");
-            return Err(invalid("/features", detail));
+            bits |= 1 << bit;
         }
-        set.0 |= 1 << bit;
+        Ok(bits)
     }
-    Ok(set)
 }
 
 fn invalid(pointer: &str, detail: String) -> Rejection {
@@ -88,8 +107,10 @@ pub(super) fn lot(lot: &Lot, patch: &LotPatch, expected_version: Option<u32>) ->
         spec.name.clone_from(name);
     }
     spec.capacity = patch.capacity.unwrap_or(spec.capacity);
-    spec.place = patch.place.clone().unwrap_or(spec.place);
+    spec.place = patch.place.as_deref().cloned().unwrap_or(spec.place);
     spec.rules = patch.rules.unwrap_or(spec.rules);
+    spec.about = patch.about.as_deref().cloned().unwrap_or(spec.about);
+    spec.allocation = patch.allocation.clone().unwrap_or(spec.allocation);
     if spec == *lot.spec {
         return unchanged(Outcome::Lot);
     }
@@ -97,11 +118,6 @@ pub(super) fn lot(lot: &Lot, patch: &LotPatch, expected_version: Option<u32>) ->
     if !faults.is_empty() {
         return Err(Rejection::Invalid { faults });
     }
-    let values = LotValues {
-        name: spec.name,
-        capacity: spec.capacity,
-        place: spec.place,
-        rules: spec.rules,
-    };
+    let values = LotValues::of(&spec);
     happened(Event::Changed(Box::new(values)), Outcome::Lot)
 }

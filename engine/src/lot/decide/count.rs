@@ -5,6 +5,7 @@
 use smallvec::smallvec;
 
 use super::{Events, Granted, Heartbeat, happened, unchanged};
+use crate::lot::session::Direction;
 use crate::lot::{Condition, Count, CountOutcome, Event, Lot, Outcome, Rejection};
 use crate::spec::Kind;
 use crate::time::Timestamp;
@@ -36,6 +37,21 @@ pub(super) fn count(
             unchanged(answer)
         }
         CountOutcome::Duplicate | CountOutcome::Late => unchanged(answer),
+    }
+}
+
+/// A gate let somebody through: where the gates are the counters, that is a count.
+pub(super) fn passed(lot: &Lot, direction: Direction, at: Timestamp, events: &mut Events) {
+    let counts = match lot.spec.kind {
+        Kind::Counted => lot.spec.rules.gates_count,
+        Kind::Bayed => false,
+    };
+    if counts {
+        let count = match direction {
+            Direction::Entry => Count::Flow { entered: 1, left: 0 },
+            Direction::Exit => Count::Flow { entered: 0, left: 1 },
+        };
+        events.push(Event::Counted { count, observed_at: at });
     }
 }
 

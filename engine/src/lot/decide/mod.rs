@@ -7,15 +7,29 @@
 //! Absent: silence of a counter that the tick has not reported yet. It hangs on when the engine began
 //! to listen, which only the tick knows.
 
+mod arrival;
 mod change;
 mod count;
+mod exit;
+mod look;
+mod pass;
+mod payment;
+mod provider;
 mod reservation;
+mod scan;
+mod series;
+mod shift;
+mod stay;
+mod tariff;
+mod violation;
+mod waiting;
+
+pub(super) use tariff::apply as apply_to_book;
 
 use smallvec::{SmallVec, smallvec};
 
 use super::{
-    Bays, Command, Deadline, Due, Event, Lot, Outcome, Proof, Rejection, Reservation, Service,
-    State, apply,
+    Bays, Command, Deadline, Due, Event, Lot, Outcome, Rejection, Reservation, Service, State,
 };
 use crate::limits;
 use crate::time::Timestamp;
@@ -26,10 +40,12 @@ pub type Events = SmallVec<[Event; 2]>;
 /// What follows from a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// What happened: first what was overdue, then what the command did.
+    /// What happened: first what was overdue, then what the command did, then what it let others have.
     pub events: Events,
     /// How many of them, from the first on, were overdue: nobody asked for those.
     pub overdue: usize,
+    /// How many of them, from the last on, are offers to those who wait: nobody asked for those either.
+    pub offers: usize,
     /// The answer.
     pub outcome: Result<Outcome, Rejection>,
     /// A count that repeats the tally and has no record; see [`Lot::note_count`].
@@ -58,10 +74,37 @@ pub fn decide(lot: &Lot, command: &Command, now: Timestamp, bays: &dyn Bays) -> 
     let granted = match command {
         Command::Reserve(reserve) => reservation::reserve(lot, reserve, now, bays),
         Command::Confirm { id, by } => reservation::confirm(lot, *id, *by),
-        Command::Modify { id, from, to, expected_version, by } => {
-            reservation::modify(lot, *id, (*from, *to), *expected_version, *by, now)
+        Command::ReserveSeries(occurrences) => series::reserve(lot, occurrences, now, bays),
+        Command::Modify { id, choice, from, to, expected_version, by } => {
+            let wanted = reservation::Wanted { choice: *choice, from: *from, to: *to };
+            reservation::modify(lot, *id, &wanted, (*expected_version, *by), now, bays)
         }
-        Command::Cancel { id, reason, by } => reservation::cancel(lot, *id, reason.as_deref(), *by),
+        Command::Cancel { id, reason, by } => {
+            reservation::cancel(lot, *id, reason.as_deref(), *by, now)
+        }
+        Command::JoinWaiting { id, terms } => waiting::join(lot, *id, terms, now, bays),
+        Command::LeaveWaiting { id, by } => waiting::leave(lot, *id, *by),
+        Command::Scan(scan) => scan::scan(lot, scan, now, bays),
+        Command::ChangeStay { id, change, expected_version } => {
+            stay::change(lot, *id, change, *expected_version, now)
+        }
+        Command::Pay(pay) => payment::pay(lot, pay, now),
+        Command::StepPayment { id, step } => payment::step(lot, *id, *step, now),
+        Command::Provider(command) => provider::decide(lot, command, now),
+        Command::Shift(command) => shift::decide(lot, command, now),
+        Command::ChangeTariffs(changes) => tariff::change(lot, changes),
+        Command::IssuePass { id, reach, terms } => pass::issue(lot, *id, *reach, terms, now),
+        Command::FollowPass { id, state, since } => {
+            Ok((pass::follow(lot, *id, *state, *since, now), Outcome::Settled))
+        }
+        Command::ChangePass { id, change, expected_version } => {
+            pass::change(lot, *id, change, *expected_version, now)
+        }
+        Command::Report(report) => violation::report(lot, report, now),
+        Command::ChangeViolation { id, change, expected_version, by } => {
+            violation::change(lot, *id, change, (*expected_version, *by), now)
+        }
+        Command::Look(slots) => Ok((look::look(lot, slots, now, bays), Outcome::Settled)),
         Command::Count { count, observed_at } => {
             count::count(lot, *count, observed_at.unwrap_or(now), now, &mut heartbeat)
         }
@@ -75,21 +118,40 @@ pub fn decide(lot: &Lot, command: &Command, now: Timestamp, bays: &dyn Bays) -> 
             Ok((count::silence(lot, *listening_since, now), Outcome::Settled))
         }
     };
+    let mut offers = 0;
     let outcome = granted.map(|(granted, outcome)| {
+        let (granted, made) = waiting::after(lot, granted, now, bays);
+        offers = made;
         events.extend(granted);
         outcome
     });
-    Decision { events, overdue, outcome, heartbeat }
+    Decision { events, overdue, offers, outcome, heartbeat }
 }
 
 /// A tick can come again and keeps its commit small; a command must see the lot as it is.
 fn overdue_events_max(command: &Command) -> usize {
     match command {
-        Command::Tick { .. } => limits::DUE_PER_TICK_MAX,
+        Command::Tick { .. } | Command::Look(_) | Command::FollowPass { .. } => {
+            limits::DUE_PER_TICK_MAX
+        }
         Command::Reserve(_)
         | Command::Confirm { .. }
         | Command::Modify { .. }
         | Command::Cancel { .. }
+        | Command::ReserveSeries(_)
+        | Command::JoinWaiting { .. }
+        | Command::LeaveWaiting { .. }
+        | Command::Scan(_)
+        | Command::ChangeStay { .. }
+        | Command::Pay(_)
+        | Command::StepPayment { .. }
+        | Command::Provider(_)
+        | Command::Shift(_)
+        | Command::ChangeTariffs(_)
+        | Command::IssuePass { .. }
+        | Command::ChangePass { .. }
+        | Command::Report(_)
+        | Command::ChangeViolation { .. }
         | Command::Count { .. }
         | Command::ChangeSlot { .. }
         | Command::ChangeLot { .. } => usize::MAX,
@@ -97,45 +159,70 @@ fn overdue_events_max(command: &Command) -> usize {
 }
 
 /// Everything overdue, and the lot after it; no copy is made when nothing is, and the copy shares all
-/// that the events do not touch. It ends: each event brings a reservation or a closure a step further.
+/// that the events do not touch. It ends: each step brings a reservation, a stay, a place in line or a closure further.
 fn settle(lot: &Lot, now: Timestamp, bays: &dyn Bays, max: usize) -> (Events, Option<Lot>) {
     let mut events = Events::new();
     let mut settled: Option<Lot> = None;
     while events.len() < max {
         let current = settled.as_ref().unwrap_or(lot);
-        let Some(event) = next_overdue(current, now, bays) else { break };
-        apply(settled.get_or_insert_with(|| lot.clone()), &event, now);
-        events.push(event);
+        let step = next_overdue(current, now, bays);
+        if step.is_empty() {
+            break;
+        }
+        let lot = settled.get_or_insert_with(|| lot.clone());
+        let (step, _) = waiting::follow(lot, step, now, bays);
+        events.extend(step);
     }
     (events, settled)
 }
 
-fn next_overdue(lot: &Lot, now: Timestamp, bays: &dyn Bays) -> Option<Event> {
-    let (_, deadline) = lot.index.deadlines.get_min().filter(|(at, _)| *at <= now)?;
+/// What is due first, and what that brings along.
+fn next_overdue(lot: &Lot, now: Timestamp, bays: &dyn Bays) -> Events {
+    let first = lot.index.deadlines.get_min().filter(|(at, _)| *at <= now);
+    let Some((_, deadline)) = first else { return Events::new() };
+    let rules = &lot.spec.rules;
     match deadline {
         Deadline::Service(slot) => {
-            Some(Event::ServiceChanged { slot: *slot, service: Service::InService })
+            smallvec![Event::ServiceChanged { slot: *slot, service: Service::InService }]
         }
-        Deadline::Reservation(id) => {
-            let reservation = lot.reservations.get(id)?;
-            let (_, due) = reservation.next_due(&lot.spec.rules)?;
-            Some(overdue_event(reservation, due, bays))
+        Deadline::Reservation(id) => lot
+            .reservation(*id)
+            .and_then(|reservation| Some((reservation, reservation.next_due(rules)?.1)))
+            .map(|(reservation, due)| overdue(lot, reservation, due, now, bays))
+            .unwrap_or_default(),
+        Deadline::Session(id) => lot
+            .stays
+            .get(*id)
+            .and_then(|session| Some((session, session.next_due(rules)?.1)))
+            .map(|(session, due)| stay::overdue(lot, session, due, now))
+            .unwrap_or_default(),
+        Deadline::Pass(id) => {
+            lot.passes.get(*id).map(|pass| pass::run_out(lot, pass, now)).unwrap_or_default()
         }
+        Deadline::Waiting(id) => waiting::run_out(*id),
+        Deadline::Violation(id) => lot
+            .violations
+            .get(*id)
+            .map(|violation| violation::notify(lot, violation, now))
+            .unwrap_or_default(),
     }
 }
 
-fn overdue_event(reservation: &Reservation, due: Due, bays: &dyn Bays) -> Event {
+fn overdue(
+    lot: &Lot,
+    reservation: &Reservation,
+    due: Due,
+    now: Timestamp,
+    bays: &dyn Bays,
+) -> Events {
     let id = reservation.id;
     match (due, reservation.state) {
-        (Due::HoldBegins, _) => Event::HoldBegan { id },
-        (Due::Expiry, _) | (Due::End, State::Held { .. }) => Event::Expired { id },
-        (Due::End, State::CheckedIn { .. }) => Event::Completed { id },
+        (Due::HoldBegins, _) => smallvec![Event::HoldBegan { id }],
+        (Due::Remind(of), _) => smallvec![Event::Reminded { id, of }],
+        (Due::Expiry, _) | (Due::End, State::Held { .. }) => smallvec![Event::Expired { id }],
+        (Due::End, State::CheckedIn { .. }) => reservation::complete(lot, reservation, now),
         // A confirmed window that ended before its no-show time is judged at its end.
-        (Due::Arrival | Due::End, _) => match bays.occupied(reservation.slot) {
-            Some(true) => Event::CheckedIn { id, proof: Proof::Seen },
-            Some(false) => Event::NoShow { id },
-            None => Event::CheckedIn { id, proof: Proof::Assumed },
-        },
+        (Due::Arrival | Due::End, _) => arrival::arrival(lot, reservation, bays),
     }
 }
 

@@ -166,6 +166,18 @@ impl Operation {
         matches!(self.outcome, Outcome::Answered(_))
     }
 
+    /// Where other things happen in the lot as well, its sequence says nothing about this history alone.
+    pub fn forget_seq(&mut self) {
+        let Outcome::Answered(answer) = &mut self.outcome else { return };
+        match answer {
+            Answer::Reservation { seq, .. }
+            | Answer::Open { seq, .. }
+            | Answer::List { seq, .. }
+            | Answer::Seq { seq } => *seq = None,
+            Answer::Refused(_) => {}
+        }
+    }
+
     /// The reservation it is about.
     pub fn id(&self) -> Option<u32> {
         match self.call {

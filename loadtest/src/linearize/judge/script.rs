@@ -27,6 +27,9 @@ const CLIENTS_PER_STRANGER: u32 = 10;
 /// A list has everything on one page; a history makes fewer reservations.
 pub const RESERVATIONS_MAX: u32 = 450;
 
+/// Tells ids of stays from ids of reservations.
+const GATES_BIT: u128 = 1 << 40;
+
 /// A request of the interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -69,9 +72,9 @@ pub fn asker(client: u32, drivers: u8) -> Asker {
 
 /// What an exchange says.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Read {
+pub enum Read<O = Outcome> {
     /// It belongs into the history.
-    Told(Outcome),
+    Told(O),
     /// It was turned away at the door and did nothing: `overloaded`, `shutting_down`, `storage_full`.
     TurnedAway,
     /// The interface has no such answer.
@@ -89,18 +92,31 @@ impl Ground {
         Arc::new(Self { lot, slots, first_id, begins_s, known: Mutex::default() })
     }
 
-    /// `POST /lots`.
-    pub fn creation(&self) -> Request {
+    /// `POST /lots`, with rules of its own where some are given.
+    pub fn creation(&self, rules: Option<Value>) -> Request {
         let slots: Vec<Value> =
             (0..self.slots).map(|slot| json!({"code": slot_code(slot)})).collect();
-        let body =
+        let mut body =
             json!({"code": self.lot, "name": "Lot of a history", "kind": "bayed", "slots": slots});
+        if let Some(rules) = rules {
+            body["rules"] = rules;
+        }
         Request {
             method: "POST",
             path: "/api/v1/lots".into(),
             body: Some(body.to_string()),
             if_match: None,
         }
+    }
+
+    /// The id of a stay, payment or pass: none of them is a reservation's.
+    pub fn gate_id(&self, number: u32) -> Uuid {
+        Uuid::from_u128((self.first_id ^ GATES_BIT) + u128::from(number))
+    }
+
+    /// Its number.
+    pub fn gate_number(&self, id: Uuid) -> Option<u32> {
+        id.as_u128().checked_sub(self.first_id ^ GATES_BIT)?.try_into().ok()
     }
 
     fn uuid(&self, id: u32) -> Uuid {

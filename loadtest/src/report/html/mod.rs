@@ -47,6 +47,10 @@ pub fn page(report: &Report) -> Markup {
                         h2 { "Of this scenario" }
                         (tables::figures(report))
                     }
+                    @if !report.turns.is_empty() {
+                        h2 { "Turn by turn" }
+                        (tables::turns(&report.turns))
+                    }
                     (trends::section(report))
                     h2 { "Over time" }
                     (charts::over_time(report))

@@ -3,7 +3,7 @@
 use super::super::phases::Phases;
 use super::super::text::{bytes, fate, thousands, time};
 use super::{Report, seconds};
-use crate::report::FanOut;
+use crate::report::{FanOut, Turn};
 use maud::{Markup, html};
 use serde::Serialize;
 use serde_json::Value;
@@ -22,6 +22,22 @@ pub fn latency(report: &Report) -> Markup {
                 td { (thousands(row.samples)) }
                 @for us in [row.p50_us, row.p90_us, row.p99_us, row.p999_us, row.p9999_us, row.max_us] {
                     td { (time(us)) }
+                }
+            } } }
+        } }
+    }
+}
+
+/// The turns of `neighbours`, a row each.
+pub fn turns(turns: &[Turn]) -> Markup {
+    let heads = Turn::heads(turns);
+    html! {
+        div.table { table {
+            caption { "p99 of what was due in the counted part of each turn" }
+            thead { tr { @for head in &heads { th scope="col" { (head) } } } }
+            tbody { @for turn in turns { tr {
+                @for (nth, cell) in turn.cells(&heads).into_iter().enumerate() {
+                    @if nth == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
                 }
             } } }
         } }

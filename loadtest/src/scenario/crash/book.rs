@@ -133,6 +133,12 @@ impl LotBook {
         self.reservations.iter().filter(move |(_, steps)| is_active(steps)).map(|(id, _)| &**id)
     }
 
+    /// All that were ever made, and as what they stand.
+    pub fn states(&self) -> impl Iterator<Item = (&str, ReservationState)> {
+        let last = |steps: &Vec<Step>| steps.last().map(|step| step.state);
+        self.reservations.iter().filter_map(move |(id, steps)| Some((&**id, last(steps)?)))
+    }
+
     /// The last recorded reading of a slot as of a sequence.
     pub fn seen_at(&self, slot: usize, seq: u64) -> Option<&Seen> {
         self.slots.get(slot).and_then(|slot| as_of(&slot.seen, seq, |seen| seen.seq))

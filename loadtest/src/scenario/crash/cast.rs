@@ -7,6 +7,8 @@ use super::gates::Gates;
 use super::onlooker::Onlooker;
 use super::sensors::Sensors;
 use super::stage::{Phase, Stage};
+use super::stays::ask::Answered;
+use super::stays::{DESKS, Desk};
 use super::watcher::{Look, Watcher};
 use crate::encoder::Encoding;
 use crate::error::LoadError;
@@ -21,11 +23,19 @@ use tokio::task::JoinSet;
 const DRIVERS: usize = 6;
 const ONLOOKERS: usize = 2;
 
+/// What a player that ended leaves to be asked once more.
+#[derive(Debug)]
+pub enum Left {
+    Nothing,
+    OfDriver(usize, Vec<Kept>),
+    OfDesk(Vec<Answered>),
+}
+
 /// Everybody at work.
 #[derive(Debug)]
 pub struct Cast {
     /// Those who write or read; they end when all that is open is settled.
-    pub players: JoinSet<Option<(usize, Vec<Kept>)>>,
+    pub players: JoinSet<Left>,
     /// Those who watch; they end last.
     pub watchers: JoinSet<()>,
     pub slots_views: Vec<Arc<Watched>>,
@@ -45,7 +55,14 @@ impl Cast {
         };
         for number in 0..DRIVERS {
             let driver = Driver::new(number, DRIVERS, stage).run(phase.subscribe());
-            cast.players.spawn(async move { Some(driver.await) });
+            cast.players.spawn(async move {
+                let (number, kept) = driver.await;
+                Left::OfDriver(number, kept)
+            });
+        }
+        for number in 0..DESKS {
+            let desk = Desk::new(number, stage).run(phase.subscribe());
+            cast.players.spawn(async move { Left::OfDesk(desk.await) });
         }
         // Two fifths of every lot's slots to each socket, the rest to the device that speaks HTTP.
         let part = |from: usize, to: usize| -> Vec<Shard> {
@@ -58,19 +75,19 @@ impl Cast {
             let sensors = Sensors::new(number, encoding, shards, stage).run(phase.subscribe());
             cast.players.spawn(async move {
                 sensors.await;
-                None
+                Left::Nothing
             });
         }
         let gates = Gates::new(2, part(4, 5), counted, stage).run(phase.subscribe());
         cast.players.spawn(async move {
             gates.await;
-            None
+            Left::Nothing
         });
         for number in 0..ONLOOKERS {
             let onlooker = Onlooker::new(number, counted, stage).run(phase.subscribe());
             cast.players.spawn(async move {
                 onlooker.await;
-                None
+                Left::Nothing
             });
         }
         cast.watch(stage, phase, ring_covers);

@@ -19,6 +19,10 @@ pub struct Checks {
     pub keys: Check,
     /// Streams that come back.
     pub resumed: Check,
+    /// The log by itself: the ledger.
+    pub money: Check,
+    /// Lists over all times.
+    pub past: Check,
     /// `lotkeeper check`.
     pub clean: Check,
     /// Starts.
@@ -50,13 +54,22 @@ impl Checks {
                 "requests",
             ),
             resumed: Check::new("streams resume where the ring covers what they missed", "returns"),
+            money: Check::new(
+                "every posting adds up to nothing, every stay that ended was billed its fee once",
+                "postings and ends",
+            ),
+            past: Check::new(
+                "lists over all times catch up and have all of the log, once, the newest first",
+                "items",
+            ),
             clean: Check::new("lotkeeper check finds the directory clean", "checks"),
             starts: Check::new("the server starts after every kill", "starts"),
         }
     }
 
-    pub fn all(&self) -> [&Check; 9] {
-        let Self { kept, once, apart, whole, reads, keys, resumed, clean, starts } = self;
-        [kept, once, apart, whole, reads, keys, resumed, clean, starts]
+    pub fn all(&self) -> [&Check; 11] {
+        let Self { kept, once, apart, whole, reads, keys, resumed, money, past, clean, starts } =
+            self;
+        [kept, once, apart, whole, reads, keys, resumed, money, past, clean, starts]
     }
 }

@@ -5,6 +5,7 @@
 use super::book::LotBook;
 use super::checks::Checks;
 use super::log::{LogEvent, Standing};
+use super::stays::{Fact, StayBook};
 use crate::clock::parse_rfc3339;
 use crate::fleet::slot_code;
 use crate::verify::Check;
@@ -52,6 +53,8 @@ pub enum Told {
     Counts { lot: String, seq: u64, counts: Counts, by: &'static str },
     /// Entries of a stream.
     Entries { lot: String, entries: Vec<Entry> },
+    /// Something of the lot of stays; `seq` is 0 where it was told without one.
+    Stay { lot: String, seq: u64, fact: Fact },
 }
 
 impl Told {
@@ -65,6 +68,7 @@ impl Told {
             | Self::Counted { lot, .. }
             | Self::Slots { lot, .. }
             | Self::Counts { lot, .. }
+            | Self::Stay { lot, .. }
             | Self::Entries { lot, .. } => lot,
         }
     }
@@ -76,6 +80,7 @@ impl Told {
             Self::Refused { .. } | Self::Absent { .. } => 0,
             Self::Readings { seq, .. }
             | Self::Counted { seq, .. }
+            | Self::Stay { seq, .. }
             | Self::Slots { seq, .. }
             | Self::Counts { seq, .. } => *seq,
             Self::Entries { entries, .. } => entries.last().map_or(0, |entry| entry.seq),
@@ -88,6 +93,7 @@ impl Told {
             Self::Granted(_)
             | Self::Refused { .. }
             | Self::Readings { .. }
+            | Self::Stay { .. }
             | Self::Counted { .. } => true,
             Self::Shown(_)
             | Self::Absent { .. }
@@ -102,18 +108,20 @@ impl Told {
 #[derive(Debug)]
 pub struct History {
     lots: BTreeMap<String, LotBook>,
+    stays: StayBook,
     /// By global sequence, from 1.
     prints: Vec<u64>,
 }
 
 impl History {
-    /// Of lots that are known by name and number of slots.
-    pub fn new(lots: impl IntoIterator<Item = (String, usize)>) -> Self {
+    /// Of lots that are known by name and number of slots, and of the lot of stays.
+    pub fn new(lots: impl IntoIterator<Item = (String, usize)>, stays: &str) -> Self {
         let book = |(code, slots): (String, usize)| {
             let book = LotBook::new(&code, slots);
             (code, book)
         };
-        Self { lots: lots.into_iter().map(book).collect(), prints: Vec::new() }
+        let lots = lots.into_iter().map(book).collect();
+        Self { lots, stays: StayBook::new(stays), prints: Vec::new() }
     }
 
     /// The last global sequence.
@@ -124,6 +132,11 @@ impl History {
     /// The model of a lot.
     pub fn lot(&self, code: &str) -> Option<&LotBook> {
         self.lots.get(code)
+    }
+
+    /// The model of the lot of stays.
+    pub fn stays(&self) -> &StayBook {
+        &self.stays
     }
 
     /// The next event, or one that was read before and must be the same still.
@@ -147,6 +160,7 @@ impl History {
         checks.once.examine(1);
         match self.lots.get_mut(&event.lot) {
             Some(lot) => lot.take(event, checks),
+            None if event.lot == self.stays.code => self.stays.take(event, checks),
             None => checks.once.fault(format!("event {seq}: lot {} was never made", event.lot)),
         }
     }
@@ -155,6 +169,13 @@ impl History {
     pub fn judge(&self, told: &Told, checks: &mut Checks) {
         let check = if told.is_write() { &mut checks.kept } else { &mut checks.reads };
         let (lot, seq) = (told.lot(), told.seq());
+        if let Told::Stay { fact, .. } = told {
+            let head = self.stays.head();
+            return match seq > head {
+                true => check.fault(format!("lot {lot}: the log ends at {head}: {told:?}")),
+                false => fact.judge(&self.stays, seq, check),
+            };
+        }
         let Some(book) = self.lots.get(lot) else {
             return check.fault(format!("lot {lot} was never made: {told:?}"));
         };
@@ -184,13 +205,7 @@ impl History {
                 }
             }
             Told::Counted { observed_us, occupied, .. } => {
-                check.examine(1);
-                let (found, tally) = (book.counted(*observed_us), book.tally_at(seq));
-                if found.is_none_or(|found| found > seq) || tally != Some(*occupied) {
-                    check.fault(format!(
-                        "lot {lot}: a count made {occupied} at seq {seq}, the log has {tally:?} there and it at {found:?}"
-                    ));
-                }
+                tallied(book, lot, (seq, *observed_us, *occupied), check);
             }
             Told::Slots { statuses, by, .. } => {
                 check.examine(1);
@@ -211,6 +226,7 @@ impl History {
                     ));
                 }
             }
+            Told::Stay { .. } => {}
             Told::Entries { entries, .. } => {
                 for entry in entries {
                     check.examine(1);
@@ -235,6 +251,18 @@ fn stands(book: &LotBook, told: &Standing, check: &mut Check) {
         && window == (Some(step.from_us), Some(step.to_us));
     if !agrees {
         check.fault(format!("lot {lot}: the log has {step:?}, a client was told {told:?}"));
+    }
+}
+
+/// A count, told with what it made of the tally.
+fn tallied(book: &LotBook, lot: &str, told: (u64, u64, i64), check: &mut Check) {
+    let (seq, observed_us, occupied) = told;
+    check.examine(1);
+    let (found, tally) = (book.counted(observed_us), book.tally_at(seq));
+    if found.is_none_or(|found| found > seq) || tally != Some(occupied) {
+        check.fault(format!(
+            "lot {lot}: a count made {occupied} at seq {seq}, the log has {tally:?} there and it at {found:?}"
+        ));
     }
 }
 

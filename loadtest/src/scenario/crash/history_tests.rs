@@ -23,7 +23,7 @@ impl Log {
     fn add(&mut self, kind: &str, data: EventData) -> &mut LogEvent {
         let seq = self.0.len() as u64 + 1;
         let (lot, kind, at) = ("L".into(), kind.into(), Rfc3339(seq).to_string());
-        self.0.push(LogEvent { seq, lot, lot_seq: seq, kind, at, data });
+        self.0.push(LogEvent { seq, lot, lot_seq: seq, kind, at, entity: String::new(), data });
         self.0.last_mut().unwrap()
     }
 
@@ -54,7 +54,8 @@ impl Log {
     }
 
     fn read(&self) -> (History, Checks) {
-        let (mut history, mut checks) = (History::new([("L".to_string(), 4)]), Checks::new());
+        let (mut history, mut checks) =
+            (History::new([("L".to_string(), 4)], "stays"), Checks::new());
         self.0.iter().for_each(|event| history.take(event, &mut checks));
         (history, checks)
     }

@@ -1,8 +1,10 @@
 //! What the server's log and its reservations say, as far as this scenario reads them (`docs/api.md`).
 
+use super::stays::fact::Money;
 use crate::clock::parse_rfc3339;
 use crate::wire::ReservationState;
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// One item of `GET /events`.
@@ -14,6 +16,8 @@ pub struct LogEvent {
     #[serde(rename = "type")]
     pub kind: String,
     pub at: String,
+    #[serde(default)]
+    pub entity: String,
     #[serde(default)]
     pub data: EventData,
 }
@@ -41,6 +45,44 @@ pub struct EventData {
     pub entered: Option<i64>,
     #[serde(default)]
     pub left: Option<i64>,
+    #[serde(default)]
+    pub session: Option<String>,
+    #[serde(default)]
+    pub fee: Option<Money>,
+    #[serde(default)]
+    pub amount: Option<Money>,
+    /// Of a posting: its number, whose it is, what for, and its sides.
+    #[serde(default)]
+    pub number: Option<u64>,
+    #[serde(default)]
+    pub about: Option<String>,
+    #[serde(default)]
+    pub purpose: Option<String>,
+    #[serde(default)]
+    pub of: Option<serde_json::Value>,
+    #[serde(default, deserialize_with = "sides")]
+    pub entries: Vec<Side>,
+}
+
+/// The sides of a posting. Passes count theirs under the same name, which nothing here asks for.
+fn sides<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Side>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Entries {
+        Sides(Vec<Side>),
+        Used(IgnoredAny),
+    }
+    Ok(match Entries::deserialize(from)? {
+        Entries::Sides(sides) => sides,
+        Entries::Used(IgnoredAny) => Vec::new(),
+    })
+}
+
+/// A side of a posting; debits positive.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+pub struct Side {
+    pub account: String,
+    pub amount: Money,
 }
 
 /// A reading says whether somebody stands there, a count how many are inside.
@@ -52,16 +94,25 @@ pub enum Occupied {
 }
 
 impl LogEvent {
-    /// The same event gives the same number for ever. The slot of a reservation is left out: it is told
-    /// while the lot remembers the reservation, and not after.
+    /// The same event gives the same number for ever. The slot of a reservation, the reservation of a stay and
+    /// the stay of a violation are left out: they are told while the lot remembers it, and not after.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         let data = &self.data;
         (self.seq, &self.lot, self.lot_seq, &self.kind, &self.at).hash(&mut hasher);
-        (&data.reservation, &data.from, &data.to, &data.expires_at).hash(&mut hasher);
+        let is_of_reservation = self.kind.starts_with("reservation.");
+        data.reservation.as_ref().filter(|_| is_of_reservation).hash(&mut hasher);
+        data.session.as_ref().filter(|_| self.kind.starts_with("session.")).hash(&mut hasher);
+        (&data.from, &data.to, &data.expires_at).hash(&mut hasher);
+        (data.fee, data.amount, data.number, &data.about, &data.entries).hash(&mut hasher);
         (&data.observed_at, data.sequence, data.occupied, data.entered, data.left)
             .hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// The id behind a name of what it is about: `payments/`, `violations/`, `passes/`.
+    pub fn named(&self, what: &str) -> Option<&str> {
+        self.entity.strip_prefix(what)
     }
 
     /// The window it tells, if it tells one.

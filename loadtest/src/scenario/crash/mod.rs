@@ -18,13 +18,13 @@ mod log;
 mod onlooker;
 mod sensors;
 mod stage;
+mod stays;
 mod watcher;
 mod wish;
 
 use self::auditor::Auditor;
 use self::blow::Blow;
-use self::cast::{Cast, make_lots};
-use self::driver::Kept;
+use self::cast::{Cast, Left, make_lots};
 use self::hits::{Hits, is_rotating};
 use self::stage::{Phase, Stage};
 use super::session::{Session, run_name, version};
@@ -101,6 +101,7 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Report, LoadError> {
     let began_us = clock.now_us();
     let before = Sample::take(clock, None);
     let (stage, heard) = Stage::new(session.target.clone(), clock, fleet, plan.seed);
+    stays::make_lot(&mut operator, &stage.stays).await?;
     let (phase, _) = watch::channel(Phase::Down);
     let mut round = Round {
         cast: Cast::start(&stage, &phase, SNAPSHOT_EVERY_RECORDS),
@@ -123,7 +124,7 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Report, LoadError> {
     let window = Window { from_us: began_us, to_us: clock.now_us() };
     let samples = [before, Sample::take(clock, None)];
     let course = format!(
-        "{} kills of a server with {lots} lots of {slots} slots, under readings, counts, bookings, streams and reads",
+        "{} kills of a server with {lots} lots of {slots} slots, under readings, counts, bookings, scans, payments, violations, passes, streams and reads",
         round.kills
     );
     let facts = Facts {
@@ -315,9 +316,9 @@ impl Round {
         self.phase.send_replace(Phase::Settle);
         let players = &mut self.cast.players;
         let settling = async {
-            let mut kept: Vec<(usize, Vec<Kept>)> = Vec::new();
+            let mut kept: Vec<Left> = Vec::new();
             while let Some(player) = players.join_next().await {
-                kept.extend(player.map_err(|source| LoadError::Task { source })?);
+                kept.push(player.map_err(|source| LoadError::Task { source })?);
             }
             Ok::<_, LoadError>(kept)
         };
@@ -362,6 +363,7 @@ impl Round {
             of("requests answered after being sent again", relaxed(&tallies.retried), "requests"),
             of("requests repeated under their key", relaxed(&tallies.repeated), "requests"),
             of("batches sent again after a crash", relaxed(&tallies.resent_batches), "batches"),
+            of("longest wait for the history", self.auditor.longest_wait_ms, "ms"),
             of("streams resumed", relaxed(&tallies.resumed), "returns"),
             of("streams given a snapshot", relaxed(&tallies.by_snapshot), "returns"),
         ]);

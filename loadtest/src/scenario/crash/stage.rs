@@ -49,6 +49,8 @@ pub struct Stage {
     pub target: Target,
     pub clock: Clock,
     pub fleet: Arc<Fleet>,
+    /// The lot of stays, beside the fleet.
+    pub stays: String,
     pub seed: u64,
     pub tallies: Tallies,
     /// Requests and batches without an answer.
@@ -87,10 +89,12 @@ impl Stage {
         seed: u64,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Told>) {
         let (told, heard) = mpsc::unbounded_channel();
+        let stays = format!("{}-stays", fleet.lots.first().map_or("none", |lot| &lot.code));
         let stage = Self {
             target,
             clock,
             fleet,
+            stays,
             seed,
             tallies: Tallies::default(),
             in_flight: AtomicU64::new(0),

@@ -1,15 +1,17 @@
-//! A tenant that floods: readings over sockets and HTTP, bookings, each as fast as answers come, over many
+//! A tenant that floods in its turns: readings over sockets and HTTP, bookings, each as fast as answers come, over many
 //! connections, and no heed of `Retry-After`.
 //!
-//! It runs on a thread and a runtime of its own, with a low priority. Every answer is counted by its status or code, and
+//! At a turn's end its sockets are cut off with all that they have in flight, so that the next turn does not pay for
+//! it; HTTP connections stay open and fall silent. It runs on a thread and a runtime of its own, with a low priority. Every answer is counted by its status or code, and
 //! a refusal must say when to try again. Absent: latencies of the flood itself, which are nobody's concern.
 
 use super::super::session::{Ground, prepare};
+use super::schedule::{Schedule, Side, Turn};
 use crate::clock::{Clock, Rfc3339};
 use crate::error::LoadError;
 use crate::fleet::{Fleet, slot_code};
 use crate::http::HttpClient;
-use crate::socket;
+use crate::socket::{self, Socket};
 use crate::target::{Role, Target};
 use crate::verify::{Check, REFUSALS_SAY_WHEN};
 use bytes::Bytes;
@@ -17,10 +19,11 @@ use futures_util::{SinkExt, StreamExt};
 use rustix::process::{getpriority_process, setpriority_process};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// Ingest sockets, connections that book, connections that post readings.
 pub const SOCKETS: usize = 8;
@@ -59,7 +62,6 @@ pub struct Flood {
     fleet: Arc<Fleet>,
     running: Option<oneshot::Receiver<()>>,
     told: Arc<Mutex<Flooded>>,
-    began_us: u64,
 }
 
 impl Flood {
@@ -69,17 +71,19 @@ impl Flood {
         let hints = Check::new(REFUSALS_SAY_WHEN, "refusals");
         let told = Flooded { outcomes: BTreeMap::new(), hints, seconds: 0.0 };
         let told = Arc::new(Mutex::new(told));
-        Ok(Self { target, clock, fleet, running: None, told, began_us: 0 })
+        Ok(Self { target, clock, fleet, running: None, told })
     }
 
-    /// Begins, on its own thread.
-    pub fn start(&mut self, until_us: u64) {
-        self.began_us = self.clock.now_us();
+    /// Begins, on its own thread, and floods in the turns of a side.
+    pub fn start(&mut self, schedule: &Arc<Schedule>, side: Side) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).seconds =
+            schedule.seconds_of(side);
         let (done, running) = oneshot::channel();
         self.running = Some(running);
         let (target, fleet) = (self.target.clone(), Arc::clone(&self.fleet));
         let (clock, told) = (self.clock, Arc::clone(&self.told));
-        let first = Hand { target, number: 0, clock, until_us, fleet, told };
+        let schedule = Arc::clone(schedule);
+        let first = Hand { target, number: 0, clock, schedule, side, fleet, told };
         std::thread::spawn(move || {
             // Of this thread alone, as Linux has it. Not allowed is not fatal: the flood then has everybody's priority.
             let own = getpriority_process(None).unwrap_or_default();
@@ -99,9 +103,7 @@ impl Flood {
         if let Some(running) = self.running {
             let _ended = running.await;
         }
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        told.seconds = (self.clock.now_us() - self.began_us) as f64 / 1e6;
-        Ok(told)
+        Ok(self.told.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 
@@ -111,14 +113,18 @@ struct Hand {
     target: Target,
     number: usize,
     clock: Clock,
-    until_us: u64,
+    schedule: Arc<Schedule>,
+    side: Side,
     fleet: Arc<Fleet>,
     told: Arc<Mutex<Flooded>>,
 }
 
 impl Hand {
-    fn is_over(&self) -> bool {
-        self.clock.now_us() >= self.until_us
+    /// Waits for a turn, unless there is one now; nothing when none comes any more.
+    async fn turn(&self) -> Option<Turn> {
+        let turn = self.schedule.next(self.clock.now_us(), |side| side == self.side)?;
+        self.clock.sleep_until(turn.whole.from_us).await;
+        Some(turn)
     }
 
     /// The lot of its readings.
@@ -147,9 +153,10 @@ async fn pour(first: &Hand) {
     let hand = |number| Hand { number, ..first.clone() };
     for hand in (0..SOCKETS).map(hand) {
         tasks.spawn(async move {
-            while !hand.is_over() {
-                if let Err(why) = stream(&hand).await {
-                    hand.tell(format!("sockets lost: {why}"), None);
+            while let Some(turn) = hand.turn().await {
+                tokio::select! {
+                    () = hand.clock.sleep_until(turn.whole.to_us) => {}
+                    why = stream(&hand) => hand.tell(format!("sockets lost: {why}"), None),
                 }
             }
         });
@@ -160,7 +167,8 @@ async fn pour(first: &Hand) {
     for hand in (0..POSTERS).map(hand) {
         tasks.spawn(async move { post(&hand).await });
     }
-    let left_us = first.until_us.saturating_sub(first.clock.now_us());
+    let end_us = first.schedule.window().to_us;
+    let left_us = end_us.saturating_sub(first.clock.now_us());
     let patience = Duration::from_micros(left_us) + Duration::from_secs(END_SECONDS_MAX);
     let _late =
         tokio::time::timeout(patience, async { while tasks.join_next().await.is_some() {} }).await;
@@ -181,23 +189,32 @@ struct Answer {
     retry_after_ms: Option<u64>,
 }
 
-async fn stream(hand: &Hand) -> Result<(), String> {
+/// Streams until the socket ends, and says why it did.
+async fn stream(hand: &Hand) -> String {
     let token = hand.target.token(Role::Device, hand.number);
-    let opened = socket::open(hand.target.addr, "/api/v1/ingest", token).await;
-    let mut socket = opened.map_err(|error| error.to_string())?;
+    match socket::open(hand.target.addr, "/api/v1/ingest", token).await {
+        Ok(mut socket) => match pour_into(hand, &mut socket).await {
+            Err(why) => why,
+        },
+        Err(error) => error.to_string(),
+    }
+}
+
+async fn pour_into(hand: &Hand, socket: &mut Socket) -> Result<Infallible, String> {
+    let broke = |error: Error| error.to_string();
     let lot = hand.lot();
     let halves = [readings(true), readings(false)];
     let (mut sent, mut in_flight) = (0, 0);
-    while !hand.is_over() {
+    loop {
         while in_flight < IN_FLIGHT {
             let half = &halves[sent % 2];
             let text =
                 format!(r#"{{"op":"readings","batch":{sent},"lot":"{lot}","readings":[{half}]}}"#);
-            socket.feed(Message::text(text)).await.map_err(|error| error.to_string())?;
+            socket.feed(Message::text(text)).await.map_err(broke)?;
             sent += 1;
             in_flight += 1;
         }
-        socket.flush().await.map_err(|error| error.to_string())?;
+        socket.flush().await.map_err(broke)?;
         match socket.next().await {
             Some(Ok(Message::Text(text))) => {
                 let answer: Answer =
@@ -209,8 +226,7 @@ async fn stream(hand: &Hand) -> Result<(), String> {
                         hand.tell(format!("batches refused, {}", answer.code), says_when);
                     }
                     _ => {
-                        let pong = Message::text(socket::PONG);
-                        socket.send(pong).await.map_err(|error| error.to_string())?;
+                        socket.send(Message::text(socket::PONG)).await.map_err(broke)?;
                         continue;
                     }
                 }
@@ -223,7 +239,6 @@ async fn stream(hand: &Hand) -> Result<(), String> {
             }
         }
     }
-    Ok(())
 }
 
 /// Bookings that nobody else wants, so that nothing but the door refuses them.
@@ -232,7 +247,7 @@ async fn book(hand: &Hand) {
     let lots = &hand.fleet.lots;
     let first_us = (hand.clock.now_us() + AHEAD_US) / WINDOW_US * WINDOW_US;
     for nth in 0_u64.. {
-        if hand.is_over() {
+        if hand.turn().await.is_none() {
             return;
         }
         // Each connection has slots of its own, and goes from window to window.
@@ -253,7 +268,7 @@ async fn post(hand: &Hand) {
     let halves =
         [true, false].map(|half| Bytes::from(format!(r#"{{"readings":[{}]}}"#, readings(half))));
     for nth in 0_usize.. {
-        if hand.is_over() {
+        if hand.turn().await.is_none() {
             return;
         }
         send(hand, &mut client, "posts of readings", &path, halves[nth % 2].clone()).await;

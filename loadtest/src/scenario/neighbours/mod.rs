@@ -1,16 +1,19 @@
-//! `neighbours`: two tenants at a calm load; then the same beside stalled readers and a tenant that floods.
+//! `neighbours`: two tenants at a calm load, in turns alone and beside stalled readers and a tenant that floods.
 //!
-//! Three stages, each on lots of its own: calm; calm while the flood meets *another* server of the same kind on
-//! this machine; calm while it meets this one. The second tells what the flood takes from the machine, so that
-//! what the third adds is the server's own unfairness. Flooders run on a thread of their own with a low priority: the
+//! The calm load goes on through all turns; what bothers it comes and goes with them (`schedule`). With a third side the
+//! flood meets *another* server of the same kind on this machine: that tells what it takes from the machine, so that
+//! the rest is the server's own unfairness. Flooders run on a thread of their own with a low priority: the
 //! clients that are measured are not to wait for them. Absent: a server that runs already, whose tenants
 //! are not ours to flood.
 
 mod flood;
 mod judge;
+mod schedule;
 mod stalled;
 
 use self::flood::{Flood, Flooded};
+use self::judge::Stalls;
+use self::schedule::{Schedule, Side};
 use self::stalled::Stalled;
 use super::Plan;
 use super::crew::{Crew, Stage};
@@ -19,18 +22,19 @@ use super::session::{Ground, Session, prepare};
 use crate::audit::Audit;
 use crate::clock::{Clock, micros};
 use crate::error::LoadError;
-use crate::machine::allow_descriptors;
+use crate::machine::{self, allow_descriptors};
 use crate::options::Options;
 use crate::pace::Shape;
 use crate::recorder::{Recorder, Window};
-use crate::report::{Facts, Report};
+use crate::report::{self, Facts, Report};
 use crate::target::Target;
 use crate::verify::Check;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many of which users each calm tenant has: so little that only neighbours can make it slow.
 pub const PROFILE: super::Profile = super::Profile {
-    duration: Some(std::time::Duration::from_secs(20)),
+    duration: Some(Duration::from_secs(96)),
     ingest_connections: 2,
     rate: Some(1_000.0),
     bookers: 8,
@@ -44,84 +48,118 @@ pub const PROFILE: super::Profile = super::Profile {
 const CALM_TENANTS: [&str; 2] = ["north", "south"];
 /// The one that floods.
 const FLOODER: &str = "flood";
-/// Between the moment when all readers are stalled and the flood: buffers fill, and memory is looked at.
+/// How long readers stall before the measured time: buffers fill, and memory is looked at.
 const STALL_US: u64 = 6_000_000;
-/// Between the flood's beginning and the measured window.
-const FLOOD_LEAD_US: u64 = 2_000_000;
+/// Memory is looked at so long before that ends.
+const LOOK_US: u64 = 300_000;
 /// Sockets beside those that stall.
 const OTHER_DESCRIPTORS: u64 = 1_024;
+/// Turns that a side may have: more would be shorter than what settles.
+const TURNS_MAX: usize = 1_000;
 
-/// What one stage came to.
-#[derive(Debug)]
+/// What the turns came to.
 struct Played {
     recorder: Recorder,
     checks: Vec<Check>,
     lags: u64,
     samples: [Sample; 2],
     usage: Vec<Sample>,
-    window: Window,
+    stalls: Stalls,
+    floods: Vec<(&'static str, Flooded)>,
+}
+
+/// Who plays, where and when.
+struct Scene<'a> {
+    plan: &'a Plan,
+    clock: Clock,
     began_us: u64,
-    stalled: Option<stalled::Told>,
-    flooded: Option<Flooded>,
+    schedule: Arc<Schedule>,
+    pid: Option<u32>,
+    stalled_readers: usize,
 }
 
-/// Who bothers whom in a stage.
-#[derive(Clone, Copy, Debug)]
-struct Bother<'a> {
-    /// Of the stage.
-    number: usize,
-    flood: Option<&'a Target>,
-    stalls: usize,
-}
-
-/// Plays all three and compares.
+/// Plays all turns and compares the sides.
 pub async fn run(plan: &Plan, options: &Options) -> Result<Report, LoadError> {
     if options.url.is_some() {
         return Err(LoadError::usage(
             "neighbours floods its own server; leave --url out, a running one is not ours to flood",
         ));
     }
+    if !(1..=TURNS_MAX).contains(&options.course.turns) {
+        let turns = options.course.turns;
+        return Err(LoadError::usage(format!("--turns is {turns}; give 1 to {TURNS_MAX}")));
+    }
+    // Refused before a server is started.
+    schedule(plan, options, 0)?;
     allow_descriptors(2 * options.course.stalled_readers as u64 + OTHER_DESCRIPTORS)?;
-    let length = 3 * (plan.warm_up + plan.duration);
-    let session = Session::open(options, length, &[]).await?;
-    let facts = play(plan, options, &session).await?;
-    Ok(Report::of(plan, &session.close(facts).await))
+    let session = Session::open(options, plan.warm_up + plan.duration, &[]).await?;
+    let (facts, turns) = play(plan, options, &session).await?;
+    Ok(Report::of(plan, &session.close(facts).await).with_turns(turns))
 }
 
-async fn play(plan: &Plan, options: &Options, session: &Session) -> Result<Facts, LoadError> {
+fn sides(options: &Options) -> &'static [Side] {
+    match options.course.flood_elsewhere {
+        false => &[Side::Calm, Side::Flooded],
+        true => &[Side::Calm, Side::Elsewhere, Side::Flooded],
+    }
+}
+
+fn schedule(plan: &Plan, options: &Options, began_us: u64) -> Result<Schedule, LoadError> {
+    let ready_us = began_us + micros(plan.warm_up);
+    let duration_us = micros(plan.duration);
+    Schedule::new(ready_us, STALL_US, duration_us, sides(options), options.course.turns)
+}
+
+async fn play(
+    plan: &Plan,
+    options: &Options,
+    session: &Session,
+) -> Result<(Facts, Vec<report::Turn>), LoadError> {
     let clock = Clock::start();
-    let server = session.server.as_ref().ok_or_else(|| LoadError::usage("no own server"))?;
-    let valid = 3 * (plan.warm_up + plan.duration) + super::session::TOKEN_RESERVE;
+    let valid = plan.warm_up + plan.duration + super::session::TOKEN_RESERVE;
     let mut calm = Vec::new();
     for tenant in CALM_TENANTS {
-        calm.push(server.target_of(tenant, valid).await?);
+        let target = tenant_of(session, tenant, valid).await?;
+        let ground = prepare(&target, clock, plan.lots, plan.slots).await?;
+        calm.push((target, ground));
     }
-    let nobody = Bother { number: 0, flood: None, stalls: 0 };
-    let alone = stage(plan, session, &calm, nobody, clock).await?;
-    let other = Session::open(options, valid, &[]).await?;
-    let elsewhere = {
-        let flooded = flooder(&other, valid).await?;
-        let bother = Bother { number: 1, flood: Some(&flooded), stalls: 0 };
-        stage(plan, session, &calm, bother, clock).await?
-    };
-    // Ended before the third stage: an idle server still takes a little of the machine.
-    if let Some(mut server) = other.server {
+    let here = tenant_of(session, FLOODER, valid).await?;
+    let mut floods = vec![(Side::Flooded, Flood::prepare(here, clock).await?)];
+    let mut other = None;
+    if options.course.flood_elsewhere {
+        let session = Session::open(options, valid, &[]).await?;
+        let there = tenant_of(&session, FLOODER, valid).await?;
+        floods.push((Side::Elsewhere, Flood::prepare(there, clock).await?));
+        other = session.server;
+    }
+    let began_us = clock.now_us();
+    let schedule = Arc::new(schedule(plan, options, began_us)?);
+    let stalled_readers = options.course.stalled_readers;
+    let pid = session.server_pid();
+    let scene =
+        Scene { plan, clock, began_us, schedule: Arc::clone(&schedule), pid, stalled_readers };
+    let played = scene.play(calm, floods).await?;
+    if let Some(mut server) = other {
         let _ended = server.stop().await;
     }
-    let flooded = flooder(session, valid).await?;
-    let bother =
-        Bother { number: 2, flood: Some(&flooded), stalls: options.course.stalled_readers };
-    let here = stage(plan, session, &calm, bother, clock).await?;
 
-    let rise_percent = options.course.rise_percent;
-    let figures = judge::figures(&alone, &elsewhere, &here, options.course.stalled_readers);
-    let mut checks = vec![judge::pace(&alone, &here, rise_percent), judge::memory(&here)];
-    checks.extend(judge::flood(&here));
-    for played in [&alone, &elsewhere, &here] {
-        judge::merge(&mut checks, &played.checks);
+    let (series, window) = (played.recorder.series(), schedule.window());
+    let turn = |turn: &schedule::Turn| {
+        report::Turn::of(turn.side.name(), turn.counted, window, series, &played.usage)
+    };
+    let turns: Vec<_> = schedule.measured().iter().map(turn).collect();
+    let course =
+        judge::Course { series, schedule: &schedule, sides: sides(options), turns: &turns };
+    let mut figures = course.figures();
+    let mut checks = vec![course.pace(options.course.rise_percent), judge::memory(&played.stalls)];
+    for (where_to, flooded) in &played.floods {
+        figures.extend(judge::of_flood(where_to, flooded));
+        judge::merge(&mut checks, std::slice::from_ref(&flooded.hints));
     }
-    let Played { recorder, lags, samples, usage, window, began_us, .. } = here;
-    Ok(Facts {
+    figures.extend(judge::of_stalls(&played.stalls));
+    judge::merge(&mut checks, &played.checks);
+    let Played { recorder, lags, samples, usage, .. } = played;
+    let facts = Facts {
         recorder,
         began_us,
         window,
@@ -135,21 +173,26 @@ async fn play(plan: &Plan, options: &Options, session: &Session) -> Result<Facts
         data_in_memory: false,
         vitals: Vec::new(),
         figures,
-        course: Some(course(plan, options)),
-    })
+        course: Some(described(plan, options, &schedule)),
+    };
+    Ok((facts, turns))
 }
 
-async fn flooder(session: &Session, valid: std::time::Duration) -> Result<Target, LoadError> {
+async fn tenant_of(session: &Session, tenant: &str, valid: Duration) -> Result<Target, LoadError> {
     let server = session.server.as_ref().ok_or_else(|| LoadError::usage("no own server"))?;
-    let target = server.target_of(FLOODER, valid).await?;
-    Ok(target)
+    server.target_of(tenant, valid).await
 }
 
-fn course(plan: &Plan, options: &Options) -> String {
+fn described(plan: &Plan, options: &Options, schedule: &Schedule) -> String {
+    let seconds = |of: fn(&schedule::Turn) -> Window| {
+        let window = schedule.measured().first().map(of);
+        window.map_or(0.0, |window| (window.to_us - window.from_us) as f64 / 1e6)
+    };
+    let names: Vec<&str> = sides(options).iter().map(|side| side.name()).collect();
     format!(
-        "{} tenants, each {} lots of {} slots, {} readings/s, {} bookings/s, {} subscribers, {} reads/s; for {} s \
-         alone, beside a flood of another server, and beside {} stalled readers and one flooding tenant of {} \
-         ingest sockets and {} HTTP connections; the figures are those of the last",
+        "{} tenants, each {} lots of {} slots, {} readings/s, {} bookings/s, {} subscribers, {} reads/s; {} turns \
+         each of {}, of {} s of which {} s are counted, every other round reversed; flooded: {} stalled readers and \
+         one tenant of {} ingest sockets and {} HTTP connections; the table of latencies has all turns together",
         CALM_TENANTS.len(),
         plan.lots,
         plan.slots,
@@ -157,103 +200,122 @@ fn course(plan: &Plan, options: &Options) -> String {
         plan.booking_rate.unwrap_or_default(),
         plan.subscribers,
         plan.read_rate,
-        plan.duration.as_secs_f64(),
+        options.course.turns,
+        names.join(" and "),
+        seconds(|turn| turn.whole),
+        seconds(|turn| turn.counted),
         options.course.stalled_readers,
         flood::SOCKETS,
         flood::BOOKERS + flood::POSTERS,
     )
 }
 
-/// Both calm tenants through one window, with who bothers them.
-async fn stage(
-    plan: &Plan,
-    session: &Session,
-    calm: &[Target],
-    bother: Bother<'_>,
-    clock: Clock,
-) -> Result<Played, LoadError> {
-    let mut grounds = Vec::new();
-    for target in calm {
-        grounds.push(prepare(target, clock, plan.lots, plan.slots).await?);
+impl Scene<'_> {
+    /// Both calm tenants through all turns, with who bothers them.
+    async fn play(
+        &self,
+        calm: Vec<(Target, Ground)>,
+        mut floods: Vec<(Side, Flood)>,
+    ) -> Result<Played, LoadError> {
+        let crews: Vec<Crew> =
+            calm.iter().zip(0..).map(|(calm, nth)| self.crew(calm, nth)).collect();
+        for (side, flood) in &mut floods {
+            flood.start(&self.schedule, *side);
+        }
+        let busy: Vec<_> = calm.iter().map(|(target, ground)| (target, &*ground.fleet)).collect();
+        let port = busy[0].0.addr.port();
+        let readers = Stalled::start(self.stalled_readers, &busy, self.clock, &self.schedule);
+        let mut stalls = self.watch_stalls(port).await;
+        let (samples, usage) = measure(self.clock, self.schedule.window(), self.pid).await;
+        stalls.memory_bytes[2] = self.most_beside_the_flood(&usage);
+        stalls.cut = readers.finish().await;
+        let mut told = Vec::new();
+        for (side, flood) in floods {
+            let where_to = if side == Side::Elsewhere { "elsewhere" } else { "here" };
+            told.push((where_to, flood.finish().await?));
+        }
+        let mut played = Played {
+            recorder: Recorder::new(self.schedule.window()),
+            checks: Vec::new(),
+            lags: 0,
+            samples,
+            usage,
+            stalls,
+            floods: told,
+        };
+        for (crew, (_, ground)) in crews.into_iter().zip(calm) {
+            self.finish(crew, ground, &mut played).await?;
+        }
+        Ok(played)
     }
-    let mut flood = match bother.flood {
-        Some(target) => Some(Flood::prepare(target.clone(), clock).await?),
-        None => None,
-    };
-    let began_us = clock.now_us();
-    let stall_us = if bother.stalls > 0 { STALL_US } else { 0 };
-    let flood_us = began_us + micros(plan.warm_up) + stall_us;
-    let from_us = (flood_us + FLOOD_LEAD_US).next_multiple_of(1_000_000);
-    let window = Window { from_us, to_us: from_us + micros(plan.duration) };
-    let mut crews: Vec<(Crew, Ground)> = Vec::new();
-    for (nth, (target, ground)) in calm.iter().zip(grounds).enumerate() {
-        // The seed makes ids, which are one tenant's in one stage.
-        let seed = plan.seed + (bother.number * calm.len() + nth) as u64;
-        let plan = Plan { seed, ..plan.clone() };
+
+    fn crew(&self, (target, ground): &(Target, Ground), nth: u64) -> Crew {
+        // The seed makes ids, which are one tenant's.
+        let seed = self.plan.seed + nth;
+        let plan = Plan { seed, ..self.plan.clone() };
         let stage = Stage {
             target: target.clone(),
-            clock,
-            began_us,
-            window,
-            shape: Shape { arrivals: plan.arrivals, ramp_us: 0, surge: None, seed: plan.seed },
+            clock: self.clock,
+            began_us: self.began_us,
+            window: self.schedule.window(),
+            shape: Shape { arrivals: plan.arrivals, ramp_us: 0, surge: None, seed },
             fleet: Arc::clone(&ground.fleet),
             gauges: Arc::default(),
         };
-        crews.push((Crew::start(&plan, &stage), ground));
+        Crew::start(&plan, &stage)
     }
-    let busy: Vec<_> =
-        calm.iter().zip(&crews).map(|(target, (_, ground))| (target, &*ground.fleet)).collect();
-    clock.sleep_until(began_us + micros(plan.warm_up)).await;
-    let pid = session.server_pid();
-    let stalled = Stalled::start(bother.stalls, &busy, clock, pid);
-    clock.sleep_until(flood_us).await;
-    let stalled = stalled.before_flood();
-    if let Some(flood) = &mut flood {
-        flood.start(window.to_us);
-    }
-    let (samples, usage) = measure(clock, window, pid).await;
-    let flooded = match flood {
-        Some(flood) => Some(flood.finish().await?),
-        None => None,
-    };
-    let stalled = stalled.finish().await;
-    let mut played = Played {
-        recorder: Recorder::new(window),
-        checks: Vec::new(),
-        lags: 0,
-        samples,
-        usage,
-        window,
-        began_us,
-        stalled,
-        flooded,
-    };
-    for (crew, ground) in crews {
-        finish(plan, crew, ground, clock, &mut played).await?;
-    }
-    Ok(played)
-}
 
-/// Ends a tenant's users; what they were told is what is there.
-async fn finish(
-    plan: &Plan,
-    mut crew: Crew,
-    ground: Ground,
-    clock: Clock,
-    played: &mut Played,
-) -> Result<(), LoadError> {
-    let mut haul = crew.finish_load(played.window).await?;
-    let mut audit = Audit::new(ground.operator, clock, ground.fleet);
-    let mut checks = Vec::new();
-    if plan.subscribers > 0 {
-        checks.push(audit.streams(&crew.watched).await);
+    /// What readers cost that stall and nothing else.
+    async fn watch_stalls(&self, port: u16) -> Stalls {
+        let resident = || Sample::take(self.clock, self.pid).server.map(|used| used.resident_bytes);
+        let Some(turn) = self.schedule.next(self.began_us, |side| side == Side::Stalled) else {
+            return Stalls::default();
+        };
+        self.clock.sleep_until(turn.whole.from_us.saturating_sub(LOOK_US)).await;
+        let before = resident();
+        self.clock.sleep_until(turn.whole.to_us.saturating_sub(LOOK_US)).await;
+        Stalls {
+            readers: self.stalled_readers,
+            cut: 0,
+            backed_up: machine::backed_up_connections(port),
+            memory_bytes: [before, resident(), None],
+            descriptors: self.pid.and_then(|pid| machine::held(pid).descriptors),
+        }
     }
-    checks.push(audit.readings(&haul.models).await);
-    checks.extend(audit.reservations(&haul.promises).await);
-    let (whole, lags) = crew.finish_watch(&mut haul).await?;
-    checks.extend([whole, haul.acks, haul.grants, haul.fresh, haul.sockets]);
-    played.recorder.merge(&haul.recorder);
-    played.lags += lags;
-    judge::merge(&mut played.checks, &checks);
-    Ok(())
+
+    /// The server's memory, the most that was seen in flooded turns.
+    fn most_beside_the_flood(&self, usage: &[Sample]) -> Option<u64> {
+        let is_flooded = |sample: &&Sample| {
+            let mut turns = self.schedule.measured().iter();
+            turns.any(|turn| {
+                let Window { from_us, to_us } = turn.whole;
+                turn.side == Side::Flooded && (from_us..=to_us).contains(&sample.at_us)
+            })
+        };
+        let flooded = usage.iter().filter(is_flooded);
+        flooded.filter_map(|sample| Some(sample.server?.resident_bytes)).max()
+    }
+
+    /// Ends a tenant's users; what they were told is what is there.
+    async fn finish(
+        &self,
+        mut crew: Crew,
+        ground: Ground,
+        played: &mut Played,
+    ) -> Result<(), LoadError> {
+        let mut haul = crew.finish_load(self.schedule.window()).await?;
+        let mut audit = Audit::new(ground.operator, self.clock, ground.fleet);
+        let mut checks = Vec::new();
+        if self.plan.subscribers > 0 {
+            checks.push(audit.streams(&crew.watched).await);
+        }
+        checks.push(audit.readings(&haul.models).await);
+        checks.extend(audit.reservations(&haul.promises).await);
+        let (whole, lags) = crew.finish_watch(&mut haul).await?;
+        checks.extend([whole, haul.acks, haul.grants, haul.fresh, haul.sockets]);
+        played.recorder.merge(&haul.recorder);
+        played.lags += lags;
+        judge::merge(&mut played.checks, &checks);
+        Ok(())
+    }
 }

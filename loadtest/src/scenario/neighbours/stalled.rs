@@ -1,137 +1,144 @@
 //! Readers that do not read: connected, subscribed to busy lots, and then nothing, or one byte a second.
 //!
 //! They answer pings without having read them, so that only a write that goes nowhere ends them; who was ended
-//! comes back. Invariant: so many are there at any moment, but for the time of a reconnect.
+//! comes back. They come at the beginning of a turn that has them and go at its end. Loopback's buffers hold megabytes
+//! and a snapshot would vanish in them: these have a small buffer of their own and segments as on Ethernet, which keeps
+//! the server's small too, and what the server sends first is more than both. Invariant: in their turns so many are there at
+//! any moment, but for the time of a reconnect.
 
-use super::super::runner::Sample;
+use super::schedule::{Schedule, Side};
 use crate::clock::{Clock, MICROS_PER_SECOND};
 use crate::fleet::Fleet;
-use crate::machine;
 use crate::socket::{self, PONG, Socket};
 use crate::target::{Role, Target};
 use futures_util::{FutureExt, SinkExt};
+use socket2::SockRef;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::AsyncReadExt;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
 /// Lots that each of them watches.
-const LOTS_EACH: usize = 4;
+const LOTS_EACH: usize = 16;
 /// Between two pongs that nobody asked for: within the server's two missed pings.
 const PONG_SECONDS: u64 = 10;
+/// What the kernel keeps for one that does not read.
+const RECEIVE_BUFFER_BYTES: u32 = 4_096;
+/// A segment on Ethernet.
+const SEGMENT_BYTES: u32 = 1_460;
 
 /// The readers at work.
 #[derive(Debug)]
 pub struct Stalled {
     tasks: JoinSet<()>,
     cut: Arc<AtomicU64>,
-    pid: Option<u32>,
-    clock: Clock,
-    before: Option<Sample>,
-    stalled: Option<Sample>,
 }
 
-/// What they cost.
-#[derive(Clone, Copy, Debug)]
-pub struct Told {
-    pub readers: usize,
-    /// How often the server ended one.
-    pub cut: u64,
-    /// Before they came, once all were stalled, and at the end.
-    pub memory_bytes: [Option<u64>; 3],
-    pub descriptors: Option<f64>,
+/// One of them.
+struct Reader {
+    addr: SocketAddr,
+    token: String,
+    lots: Vec<String>,
+    /// A byte a second.
+    reads: bool,
+    clock: Clock,
+    schedule: Arc<Schedule>,
+    cut: Arc<AtomicU64>,
 }
 
 impl Stalled {
-    /// Connects all of them, every other one to read a byte a second.
+    /// All of them, every other one to read a byte a second.
     pub fn start(
         readers: usize,
         busy: &[(&Target, &Fleet)],
         clock: Clock,
-        pid: Option<u32>,
+        schedule: &Arc<Schedule>,
     ) -> Self {
         let (mut tasks, cut) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
-        let before = (readers > 0).then(|| Sample::take(clock, pid));
         for number in 0..readers {
             let (target, fleet) = busy[number % busy.len()];
             let lots = fleet.lots.len();
             let watched = (0..LOTS_EACH.min(lots)).map(|nth| (number + nth) % lots);
-            let lots: Vec<String> = watched.map(|lot| fleet.lots[lot].code.clone()).collect();
-            let token = target.token(Role::Display, number).to_string();
-            let reads = number % 2 == 1;
-            tasks.spawn(stall(target.addr, token, lots, reads, clock, Arc::clone(&cut)));
+            let reader = Reader {
+                addr: target.addr,
+                token: target.token(Role::Display, number).to_string(),
+                lots: watched.map(|lot| fleet.lots[lot].code.clone()).collect(),
+                reads: number % 2 == 1,
+                clock,
+                schedule: Arc::clone(schedule),
+                cut: Arc::clone(&cut),
+            };
+            tasks.spawn(async move { reader.run().await });
         }
-        Self { tasks, cut, pid, clock, before, stalled: None }
+        Self { tasks, cut }
     }
 
-    /// Looks at memory once their buffers are full.
-    pub fn before_flood(mut self) -> Self {
-        self.stalled = self.before.map(|_| Sample::take(self.clock, self.pid));
-        self
-    }
-
-    /// Ends them.
-    pub async fn finish(mut self) -> Option<Told> {
-        let before = self.before?;
-        let readers = self.tasks.len();
-        let end = Sample::take(self.clock, self.pid);
-        let descriptors = self.pid.and_then(|pid| machine::held(pid).descriptors);
-        self.tasks.shutdown().await;
-        let resident = |sample: Option<Sample>| Some(sample?.server?.resident_bytes);
-        Some(Told {
-            readers,
-            cut: self.cut.load(Ordering::Acquire),
-            memory_bytes: [Some(before), self.stalled, Some(end)].map(resident),
-            descriptors,
-        })
+    /// Waits until the last turn has ended. Gives back how often the server ended one of them.
+    pub async fn finish(mut self) -> u64 {
+        while self.tasks.join_next().await.is_some() {}
+        self.cut.load(Ordering::Acquire)
     }
 }
 
-async fn stall(
-    addr: SocketAddr,
-    token: String,
-    lots: Vec<String>,
-    reads: bool,
-    clock: Clock,
-    cut: Arc<AtomicU64>,
-) {
-    loop {
-        if let Ok(mut socket) = socket::open(addr, "/api/v1/stream", &token).await
-            && subscribe(&mut socket, &lots).await.is_ok()
+impl Reader {
+    async fn run(&self) {
+        while let Some(turn) = self.schedule.next(self.clock.now_us(), Side::has_stalled) {
+            self.clock.sleep_until(turn.whole.from_us).await;
+            tokio::select! {
+                () = self.clock.sleep_until(turn.whole.to_us) => {}
+                () = self.stall() => {}
+            }
+        }
+    }
+
+    /// Until the server has ended it, and a second more.
+    async fn stall(&self) {
+        let opened =
+            socket::open_over(narrow(self.addr), self.addr, "/api/v1/stream", &self.token).await;
+        if let Ok(mut socket) = opened
+            && self.subscribe(&mut socket).await.is_ok()
         {
-            hold(&mut socket, reads, clock).await;
-            cut.fetch_add(1, Ordering::AcqRel);
+            self.hold(&mut socket).await;
+            self.cut.fetch_add(1, Ordering::AcqRel);
         }
-        clock.sleep_until(clock.now_us() + MICROS_PER_SECOND).await;
+        self.clock.sleep_until(self.clock.now_us() + MICROS_PER_SECOND).await;
     }
-}
 
-async fn subscribe(
-    socket: &mut Socket,
-    lots: &[String],
-) -> Result<(), tokio_tungstenite::tungstenite::Error> {
-    for (id, lot) in lots.iter().enumerate() {
-        let text = format!(r#"{{"op":"subscribe","id":{id},"lot":"{lot}","view":"slots"}}"#);
-        socket.feed(Message::text(text)).await?;
+    async fn subscribe(
+        &self,
+        socket: &mut Socket,
+    ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+        for (id, lot) in self.lots.iter().enumerate() {
+            let text = format!(r#"{{"op":"subscribe","id":{id},"lot":"{lot}","view":"slots"}}"#);
+            socket.feed(Message::text(text)).await?;
+        }
+        socket.flush().await
     }
-    socket.flush().await
-}
 
-/// Until the server has ended it.
-async fn hold(socket: &mut Socket, reads: bool, clock: Clock) {
-    for second in 1_u64.. {
-        clock.sleep_until(clock.now_us() + MICROS_PER_SECOND).await;
-        if reads {
-            // Below the websocket: a byte of whatever frame it is in.
-            let mut byte = [0; 1];
-            if let Some(Ok(0) | Err(_)) = socket.get_mut().read(&mut byte).now_or_never() {
+    async fn hold(&self, socket: &mut Socket) {
+        for second in 1_u64.. {
+            self.clock.sleep_until(self.clock.now_us() + MICROS_PER_SECOND).await;
+            if self.reads {
+                // Below the websocket: a byte of whatever frame it is in.
+                let mut byte = [0; 1];
+                if let Some(Ok(0) | Err(_)) = socket.get_mut().read(&mut byte).now_or_never() {
+                    return;
+                }
+            }
+            if second % PONG_SECONDS == 0 && socket.send(Message::text(PONG)).await.is_err() {
                 return;
             }
         }
-        if second % PONG_SECONDS == 0 && socket.send(Message::text(PONG)).await.is_err() {
-            return;
-        }
     }
+}
+
+/// A connection with little room.
+async fn narrow(addr: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    SockRef::from(&socket).set_tcp_mss(SEGMENT_BYTES)?;
+    socket.connect(addr).await
 }

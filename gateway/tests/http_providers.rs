@@ -1,0 +1,302 @@
+//! Payments by providers over HTTP: promised, captured, let go, given back; lost answers, silence and restarts.
+
+#![allow(clippy::unwrap_used)] // tests state what they expect
+
+mod common;
+mod http_common;
+
+use std::time::{Duration, Instant};
+
+use common::{Server, token_of};
+use http_common::{bayed, created, minutes, send_as, send_with};
+use lotkeeper_gateway::auth::Role;
+use lotkeeper_gateway::config::Config;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const SETTLED_SECONDS_MAX: u64 = 15;
+/// Nothing is looked after in a test, but at the start.
+const SELDOM: Duration = Duration::from_secs(3_600);
+
+fn configure(config: &mut Config, every: Duration) {
+    config.rate.driver_per_hour = 0;
+    config.payments.providers = vec!["invoice".to_owned(), "rehearsal".to_owned()];
+    config.payments.settle_every = every;
+    config.payments.provider_timeout = Duration::from_secs(1);
+}
+
+/// A lot where every begun hour costs 200, and a server with providers that looks after them so often.
+async fn with_providers(every: Duration) -> Server {
+    let server = Server::start_with(|config| configure(config, every)).await;
+    created(&server.post(Role::Operator, "/api/v1/lots", &bayed("L1", 4)).await);
+    let tariff = json!({"tariff": {
+        "name": "Centre", "valid_from": "2026-01-01T00:00:00Z",
+        "rate": {"hourly": {"tiers": [{"amount": 200, "begun": true}]}},
+    }});
+    created(&server.post(Role::Operator, "/api/v1/lots/L1/tariffs", &tariff).await);
+    server
+}
+
+async fn again(directory: TempDir, every: Duration) -> Server {
+    Server::start_in(directory, |config| configure(config, every)).await
+}
+
+async fn scan(server: &Server, direction: &str, credential: &Value) -> Value {
+    let observed_at = minutes(if direction == "entry" { -30 } else { 0 });
+    let body = json!({
+        "lot": "L1", "gate": "north", "direction": direction, "credential": credential,
+        "observed_at": observed_at,
+    });
+    server.post(Role::Device, "/api/v1/scans", &body).await.expect(200)
+}
+
+/// Somebody came in: his ticket, and where his promises are asked for.
+async fn parked(server: &Server) -> (Value, String) {
+    let entered = scan(server, "entry", &json!({})).await;
+    let id = entered["session"]["id"].as_str().unwrap();
+    (json!({"ticket": entered["ticket"]}), format!("/api/v1/sessions/{id}/authorisations"))
+}
+
+fn promise(provider: &str, amount: Option<i64>) -> Value {
+    let amount = amount.map(|amount| json!({"amount": amount, "currency": "EUR"}));
+    match amount {
+        Some(amount) => json!({"provider": provider, "amount": amount}),
+        None => json!({"provider": provider}),
+    }
+}
+
+async fn authorised(server: &Server, path: &str, provider: &str, amount: i64) -> Value {
+    server.post(Role::Staff, path, &promise(provider, Some(amount))).await.expect(201)
+}
+
+fn at(payment: &Value) -> String {
+    format!("/api/v1/payments/{}", payment["id"].as_str().unwrap())
+}
+
+async fn becomes(server: &Server, path: &str, state: &str) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(SETTLED_SECONDS_MAX);
+    loop {
+        let payment = server.get(Role::Staff, path).await.expect(200);
+        if payment["state"] == state && payment["asked"].is_null() {
+            return payment;
+        }
+        assert!(Instant::now() < deadline, "not {state}: {payment}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn kinds(server: &Server, prefix: &str) -> Vec<String> {
+    let events = server.get(Role::Operator, "/api/v1/events?lot=L1&limit=500").await.expect(200);
+    let kinds = http_common::column(&events, "type").into_iter().map(str::to_owned);
+    kinds.filter(|kind| kind.starts_with(prefix)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promise_opens_the_gate_and_is_collected_when_the_stay_is_over() {
+    let server = with_providers(Duration::from_secs(1)).await;
+    let (ticket, path) = parked(&server).await;
+    let denied = scan(&server, "exit", &ticket).await;
+    assert_eq!(denied["code"], "payment_required");
+    let payment = authorised(&server, &path, "invoice", 1_500).await;
+    assert_eq!((&payment["state"], &payment["method"]), (&json!("authorised"), &json!("invoice")));
+    assert!(payment["reference"].is_string() && payment["asked"].is_null());
+    assert_eq!(scan(&server, "exit", &ticket).await["code"], "on_account");
+    let captured = becomes(&server, &at(&payment), "captured").await;
+    assert_eq!(captured["amount"]["amount"], 200);
+    let ledger = server.get(Role::Operator, "/api/v1/lots/L1/ledger").await.expect(200);
+    let wanted = json!([
+        {"account": "received:invoice", "balance": {"amount": 200, "currency": "EUR"}},
+        {"account": "revenue", "balance": {"amount": -200, "currency": "EUR"}},
+    ]);
+    assert_eq!((&ledger["balances"], &ledger["balanced"]), (&wanted, &json!(true)));
+    // A promise that nobody needs in the end is let go.
+    let (ticket, path) = parked(&server).await;
+    let payment = authorised(&server, &path, "invoice", 1_500).await;
+    let exit = path.replace("authorisations", "exit");
+    send_with(&server, Method::POST, &format!("{}/void", at(&payment)), &[], None)
+        .await
+        .expect(200);
+    assert_eq!(scan(&server, "exit", &ticket).await["code"], "payment_required");
+    server.post(Role::Staff, &exit, &json!({})).await.expect(200);
+    let wanted = [
+        "requested",
+        "authorised",
+        "asked",
+        "captured",
+        "requested",
+        "authorised",
+        "asked",
+        "voided",
+    ];
+    assert_eq!(kinds(&server, "payment.").await, wanted.map(|kind| format!("payment.{kind}")));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_is_looked_up_and_silence_holds_up_nobody() {
+    let server = with_providers(Duration::from_secs(1)).await;
+    let mut waiting = Vec::new();
+    for (amount, now, then) in [
+        (1_000, "authorised", "authorised"),
+        (1_011, "failed", "failed"),
+        (1_013, "pending", "authorised"),
+        (1_017, "pending", "failed"),
+    ] {
+        let (ticket, path) = parked(&server).await;
+        let payment = authorised(&server, &path, "rehearsal", amount).await;
+        assert_eq!(payment["state"], now, "{amount}");
+        waiting.push((at(&payment), then));
+        let left = scan(&server, "exit", &ticket).await;
+        // A lost answer may have been found by now.
+        if now != "pending" {
+            let code = if now == "authorised" { "on_account" } else { "payment_required" };
+            assert_eq!(left["code"], code, "{amount}");
+        }
+        if left["decision"] == "deny" {
+            server
+                .post(Role::Staff, &path.replace("authorisations", "exit"), &json!({}))
+                .await
+                .expect(200);
+        }
+    }
+    for (path, then) in waiting {
+        let state = if then == "authorised" { "captured" } else { then };
+        let payment = becomes(&server, &path, state).await;
+        assert_eq!(payment["reason"].is_string(), then == "failed");
+    }
+    let (ticket, path) = parked(&server).await;
+    let silent = authorised(&server, &path, "rehearsal", 1_019).await;
+    assert_eq!(
+        (&silent["state"], &silent["asked"]["what"]),
+        (&json!("pending"), &json!("authorise"))
+    );
+    assert_eq!(scan(&server, "exit", &ticket).await["code"], "payment_required");
+    let other = server.post(Role::Staff, &format!("{}/void", at(&silent)), &json!({})).await;
+    assert_eq!(other.code(), "payment_in_progress");
+    server
+        .post(Role::Staff, &path.replace("authorisations", "payments"), &json!({"method": "cash"}))
+        .await
+        .expect(201);
+    assert_eq!(scan(&server, "exit", &ticket).await["code"], "paid");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_open_at_the_end_is_looked_up_at_the_next_start() {
+    let server = with_providers(SELDOM).await;
+    let (ticket, path) = parked(&server).await;
+    let payment = authorised(&server, &path, "rehearsal", 1_013).await;
+    assert_eq!(payment["state"], "pending");
+    let server = again(server.stop().await, SELDOM).await;
+    becomes(&server, &at(&payment), "authorised").await;
+    assert_eq!(scan(&server, "exit", &ticket).await["code"], "on_account");
+    // The stay is over, and nobody looked: the next start does.
+    let server = again(server.stop().await, SELDOM).await;
+    let captured = becomes(&server, &at(&payment), "captured").await;
+    assert_eq!(captured["amount"]["amount"], 200);
+    let ledger = server.get(Role::Operator, "/api/v1/lots/L1/ledger").await.expect(200);
+    assert_eq!(ledger["balanced"], true);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn staff_capture_a_part_and_give_it_back_and_a_retry_does_neither_twice() {
+    let server = with_providers(SELDOM).await;
+    let (_, path) = parked(&server).await;
+    let key = [("Idempotency-Key", "one")];
+    let body = promise("rehearsal", Some(500));
+    let first = send_with(&server, Method::POST, &path, &key, Some(&body)).await.expect(201);
+    let capture = format!("{}/capture", at(&first));
+    let part = |amount: i64| json!({"amount": {"amount": amount, "currency": "EUR"}});
+    let too_much = server.post(Role::Staff, &capture, &part(201)).await;
+    assert_eq!(too_much.code(), "amount_not_owed");
+    for _ in 0..2 {
+        let key = [("Idempotency-Key", "two")];
+        let captured = send_with(&server, Method::POST, &capture, &key, Some(&part(150))).await;
+        let captured = captured.expect(200);
+        assert_eq!(
+            (&captured["state"], &captured["amount"]["amount"]),
+            (&json!("captured"), &json!(150))
+        );
+    }
+    // A retry shows it as it is now.
+    let retried = send_with(&server, Method::POST, &path, &key, Some(&body)).await.expect(201);
+    assert_eq!((&retried["id"], &retried["state"]), (&first["id"], &json!("captured")));
+    let refund = format!("{}/refund", at(&first));
+    for _ in 0..2 {
+        let key = [("Idempotency-Key", "three")];
+        let back =
+            send_with(&server, Method::POST, &refund, &key, Some(&part(50))).await.expect(200);
+        assert_eq!(
+            (&back["state"], &back["refunded"]["amount"]),
+            (&json!("partly_refunded"), &json!(50))
+        );
+    }
+    // 11: the provider refuses, and no money moves.
+    let refused = server.post(Role::Staff, &refund, &part(11)).await.expect(200);
+    assert_eq!(
+        (&refused["reason"], &refused["refunded"]["amount"]),
+        (&json!("declined"), &json!(50))
+    );
+    let rest = server.post(Role::Staff, &refund, &json!({})).await.expect(200);
+    assert_eq!((&rest["state"], &rest["refunded"]["amount"]), (&json!("refunded"), &json!(150)));
+    assert_eq!(server.post(Role::Staff, &capture, &json!({})).await.code(), "payment_ended");
+    let posted = kinds(&server, "ledger.").await;
+    assert_eq!(posted.len(), 3, "one capture, two refunds");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drivers_promise_for_their_own_and_not_by_invoice() {
+    let server = with_providers(SELDOM).await;
+    let (anna, bert) = (token_of(Role::Driver, "anna"), token_of(Role::Driver, "bert"));
+    let booking = json!({"lot": "L1", "from": minutes(60), "to": minutes(180)});
+    let booked =
+        send_as(&server, &anna, Method::POST, "/api/v1/reservations", &[], Some(&booking)).await;
+    let path = format!(
+        "/api/v1/reservations/{}/authorisations",
+        booked.expect(201)["id"].as_str().unwrap()
+    );
+    let ask = |token: String, body: Value| {
+        let (server, path) = (&server, path.clone());
+        async move { send_as(server, &token, Method::POST, &path, &[], Some(&body)).await }
+    };
+    assert_eq!(ask(bert.clone(), promise("rehearsal", None)).await.code(), "reservation_not_found");
+    assert_eq!(ask(anna.clone(), promise("invoice", None)).await.code(), "validation_failed");
+    assert_eq!(ask(anna.clone(), promise("bank", None)).await.code(), "validation_failed");
+    assert_eq!(ask(anna.clone(), promise("rehearsal", Some(401))).await.code(), "amount_not_owed");
+    let payment = ask(anna.clone(), promise("rehearsal", None)).await.expect(201);
+    assert_eq!(
+        (&payment["state"], &payment["amount"]["amount"]),
+        (&json!("authorised"), &json!(400))
+    );
+    assert_eq!(ask(anna.clone(), promise("rehearsal", None)).await.code(), "nothing_owed");
+    for step in ["capture", "void", "refund"] {
+        let path = format!("{}/{step}", at(&payment));
+        let refused = send_as(&server, &anna, Method::POST, &path, &[], Some(&json!({}))).await;
+        assert_eq!(refused.code(), "role_not_allowed", "{step}");
+    }
+    let (_, session) = parked(&server).await;
+    let refused =
+        send_as(&server, &anna, Method::POST, &session, &[], Some(&promise("rehearsal", None)))
+            .await;
+    assert_eq!(refused.code(), "role_not_allowed");
+    let above =
+        server.post(Role::Staff, &session, &promise("invoice", Some(100_001))).await.expect(201);
+    assert_eq!((&above["state"], &above["reason"]), (&json!("failed"), &json!("above_limit")));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_no_provider_is_configured_there_is_none() {
+    let server = http_common::with_lot(1).await;
+    let (_, path) = parked(&server).await;
+    for name in ["invoice", "rehearsal", "cash"] {
+        assert_eq!(
+            server.post(Role::Staff, &path, &promise(name, Some(100))).await.code(),
+            "validation_failed"
+        );
+    }
+    server.stop().await;
+}
