@@ -35,8 +35,12 @@ const READ_BYTES: usize = 256 * 1024;
 /// was stable when it was begun, and sled means its own flush by that. Of segments that no sync has covered a
 /// power cut may leave a later one and not an earlier one: then a start believes the header, misses what it
 /// speaks of, and drops the whole log. The third segment begun since a sync is the first whose header can speak
-/// of one that is not on the disk; sled's log grows by two to three times what is put into its trees.
+/// of one that is not on the disk; sled's log grows by two to three times what is put into its trees, or taken
+/// out of them: it writes a page of up to sixteen values anew after every tenth change of it.
 const UNSYNCED_BYTES_MAX: u64 = 128 * 1024;
+/// What a change counts for, beside its key and the larger of the old and the new value: small values may share
+/// their page with large ones.
+const CHANGE_BYTES: usize = 1_024;
 
 /// An open sled directory.
 pub(crate) struct Live {
@@ -50,7 +54,7 @@ pub(crate) struct Live {
     pub(crate) old_vault: Tree,
     meta: Tree,
     file: File,
-    /// Bytes put into trees since the last sync.
+    /// Bytes put into trees and taken out of them since the last sync.
     unsynced_bytes: AtomicU64,
 }
 
@@ -108,7 +112,7 @@ impl Live {
     pub(crate) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, JournalError> {
         let wrong = |error: sled::Error| sled_error("open", dir, &error);
         remove_unfinished_index(dir)?;
-        read_through(&dir.join("db"))?;
+        settled(&dir.join("db"))?;
         let config = sled::Config::new()
             .path(dir)
             .cache_capacity(cache_bytes)
@@ -145,21 +149,22 @@ impl Live {
         value: impl Into<IVec>,
     ) -> Result<(), JournalError> {
         let (key, value) = (key.as_ref(), value.into());
-        let bytes = key.len() + value.len();
-        tree.insert(key, value).map_err(|error| self.error("write", &error))?;
-        self.has_grown(bytes)
+        let new_bytes = value.len();
+        let old = tree.insert(key, value).map_err(|error| self.error("write", &error))?;
+        self.has_changed(key.len() + new_bytes.max(old.map_or(0, |old| old.len())))
     }
 
     /// Takes a key out of one of its trees.
     pub(crate) fn remove(&self, tree: &Tree, key: impl AsRef<[u8]>) -> Result<(), JournalError> {
-        let bytes = key.as_ref().len();
-        tree.remove(key).map_err(|error| self.error("write", &error))?;
-        self.has_grown(bytes)
+        let key = key.as_ref();
+        let old = tree.remove(key).map_err(|error| self.error("write", &error))?;
+        self.has_changed(key.len() + old.map_or(0, |old| old.len()))
     }
 
-    fn has_grown(&self, bytes: usize) -> Result<(), JournalError> {
-        let before = self.unsynced_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        match before + bytes as u64 > UNSYNCED_BYTES_MAX {
+    fn has_changed(&self, bytes: usize) -> Result<(), JournalError> {
+        let bytes = (bytes + CHANGE_BYTES) as u64;
+        let before = self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed);
+        match before + bytes > UNSYNCED_BYTES_MAX {
             true => self.make_durable().map(|_| ()),
             false => Ok(()),
         }
@@ -232,9 +237,10 @@ impl Live {
     }
 }
 
-/// Reads a file to its end. sled takes a segment that the disk does not give for one that never was, and
-/// overwrites what follows it: a read that fails must be an error before sled looks.
-fn read_through(path: &Path) -> Result<(), JournalError> {
+/// Reads a file to its end, and syncs it. sled takes a segment that the disk does not give for one that never
+/// was, and overwrites what follows it: a read that fails must be an error before sled looks. And what a killed
+/// process has left to the system must be on the disk before another segment is begun.
+fn settled(path: &Path) -> Result<(), JournalError> {
     let wrong = |error: std::io::Error| JournalError::disk("read", path, &error);
     let file = match File::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -243,10 +249,11 @@ fn read_through(path: &Path) -> Result<(), JournalError> {
     let (mut buffer, mut at) = (vec![0; READ_BYTES], 0);
     loop {
         match file.read_at(&mut buffer, at).map_err(wrong)? {
-            0 => return Ok(()),
+            0 => break,
             read => at += read as u64,
         }
     }
+    file.sync_data().map_err(|error| JournalError::disk("sync", path, &error))
 }
 
 /// sled writes an index of its log at every start, under this name until it is whole, and takes what an end
