@@ -265,7 +265,6 @@ fn log_between_syncs(trace: &Trace, live: Option<PathBuf>) -> u64 {
                 if *path == live && bytes.iter().any(|byte| *byte != 0) =>
             {
                 written += bytes.len() as u64;
-                if written > 300_000 {}
                 most = written.max(most);
             }
             Call::Sync { path, .. } if *path == live => written = 0,
