@@ -17,17 +17,23 @@ const isInside = (stay) => stay.state === "inside" || stay.state === "overstayin
 
 // What staff see of a stay, wherever it is opened.
 export async function staySheet(id, { lot, slots }) {
-  const [{ json: stay, etag }, payments] = await Promise.all([request(path(id)), paymentsOf(path(id))]);
-  return { title: stay.vehicle?.plate ?? stay.reference, facts: [facts(stay, lot, payments), ...fee(stay)], actions: actions(stay, { lot, slots, etag, payments }) };
+  const [{ json: stay, etag }, payments, penalties] = await Promise.all([request(path(id)), paymentsOf(path(id)), penaltiesOf(id)]);
+  return { title: stay.vehicle?.plate ?? stay.reference, facts: [facts(stay, lot, { payments, penalties }), ...fee(stay)], actions: actions(stay, { lot, slots, etag, payments }) };
 }
 
-function facts(stay, lot, payments) {
+// What stands between the fee and what is to be paid. Those that the lot has closed and forgotten are not among them.
+const penaltiesOf = async (id) => (await request(`/violations?session=${id}&limit=500`).catch(() => ({ json: { items: [] } }))).json.items;
+
+const penaltyRows = (penalties) => penalties.map((one) => h("div", { "data-penalty": one.state }, [isOwed(one.penalty) && money(one.penalty), named("violation", one.kind), named("violation_state", one.state)].filter(Boolean).join(" · ")));
+
+function facts(stay, lot, { payments, penalties }) {
   const time = (at) => at && `${moment(at, lot.time_zone)} · ${ago(at)}`;
   const rows = [
     ["state", named("stay", stay.state)], ["plate", [stay.vehicle?.plate, stay.vehicle?.country].filter(Boolean).join(" · ")],
     ["ticket", [stay.reference, stay.ticket_lost && t("stay.ticket_lost")].filter(Boolean).join(" · ")], ["origin", named("origin", stay.origin)], ["slot", stay.slot],
     ["entered", [time(stay.entered_at), stay.entry_gate].filter(Boolean).join(" · ")], ["until", stay.expected_exit && isInside(stay) && moment(stay.expected_exit, lot.time_zone)],
     ["left", [time(stay.left_at), stay.exit_gate].filter(Boolean).join(" · ")], ["leave_by", stay.leave_by && isInside(stay) && moment(stay.leave_by, lot.time_zone)],
+    ["penalties", penalties.length > 0 && h("div", {}, ...penaltyRows(penalties))],
     ["due", isOwed(stay.due) ? money(stay.due) : t("stay.nothing_due")], ["payments", payments.length > 0 && h("div", {}, ...paymentRows(payments))],
   ];
   return h("dl", { class: "facts number" }, ...rows.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, t(`stay.fact_${name}`)), h("dd", { "data-fact": name }, value)]));

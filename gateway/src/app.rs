@@ -68,7 +68,7 @@ impl App {
         metrics: Metrics,
     ) -> Self {
         let rate = RateLimits::new(config.rate);
-        let till = Till::new(&config.payments);
+        let till = Till::new(&config.payments, metrics.clone());
         let cameras = config.cameras;
         let deduper = Mutex::new(Deduper::new(cameras.visit, cameras.remembered_max));
         let build =

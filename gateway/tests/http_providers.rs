@@ -5,9 +5,10 @@
 mod common;
 mod http_common;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::{Server, token_of};
+use common::{Answer, KEY, Process, Server, binary, read, token, token_of};
 use http_common::{bayed, created, minutes, send_as, send_with};
 use lotkeeper_gateway::auth::Role;
 use lotkeeper_gateway::config::Config;
@@ -30,12 +31,20 @@ fn configure(config: &mut Config, every: Duration) {
 async fn with_providers(every: Duration) -> Server {
     let server = Server::start_with(|config| configure(config, every)).await;
     created(&server.post(Role::Operator, "/api/v1/lots", &bayed("L1", 4)).await);
-    let tariff = json!({"tariff": {
+    priced(&server).await;
+    server
+}
+
+fn hourly() -> Value {
+    json!({"tariff": {
         "name": "Centre", "valid_from": "2026-01-01T00:00:00Z",
         "rate": {"hourly": {"tiers": [{"amount": 200, "begun": true}]}},
-    }});
+    }})
+}
+
+async fn priced(server: &Server) {
+    let tariff = hourly();
     created(&server.post(Role::Operator, "/api/v1/lots/L1/tariffs", &tariff).await);
-    server
 }
 
 async fn again(directory: TempDir, every: Duration) -> Server {
@@ -182,6 +191,74 @@ async fn a_lost_answer_is_looked_up_and_silence_holds_up_nobody() {
     server.stop().await;
 }
 
+async fn scraped(server: &Server) -> String {
+    read(server.request(Method::GET, "/metrics")).await.text
+}
+
+fn figure(scrape: &str, series: &str) -> u64 {
+    let line = scrape.lines().find_map(|line| line.strip_prefix(series));
+    line.unwrap_or_else(|| panic!("no {series}")).trim().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_does_not_answer_is_left_alone_and_tried_again() {
+    let every = Duration::from_secs(1);
+    let server = Server::start_with(|config| {
+        configure(config, every);
+        config.payments.provider_failures_max = 2;
+        config.payments.provider_rest = Duration::from_secs(3);
+    })
+    .await;
+    created(&server.post(Role::Operator, "/api/v1/lots", &bayed("L1", 4)).await);
+    priced(&server).await;
+    let (_, first) = parked(&server).await;
+    let (_, second) = parked(&server).await;
+    let lost = authorised(&server, &first, "rehearsal", 1_013).await;
+    // Looked up after a second, it is answered, so the next two are two in a row.
+    becomes(&server, &at(&lost), "authorised").await;
+    let silent = authorised(&server, &second, "rehearsal", 1_019).await;
+    assert_eq!(silent["state"], "pending");
+    let resting = Instant::now() + Duration::from_secs(SETTLED_SECONDS_MAX);
+    let series = "lotkeeper_provider_rests{provider=\"rehearsal\"}";
+    // It is looked up, and silent again.
+    while figure(&scraped(&server).await, series) == 0 {
+        assert!(Instant::now() < resting, "it never rests");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (_, third) = parked(&server).await;
+    let before = kinds(&server, "payment.").await.len();
+    let refused = server.post(Role::Staff, &third, &promise("rehearsal", Some(500))).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (503, "provider_unavailable"));
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=3).contains(&wait), "{wait}");
+    assert_eq!(kinds(&server, "payment.").await.len(), before, "nothing is recorded");
+    // Others are not concerned.
+    assert_eq!(authorised(&server, &third, "invoice", 500).await["state"], "authorised");
+    // After the rest it is tried; what answers again is back for everybody.
+    let (_, fourth) = parked(&server).await;
+    let deadline = Instant::now() + Duration::from_secs(SETTLED_SECONDS_MAX);
+    let promised = loop {
+        let answer = server.post(Role::Staff, &fourth, &promise("rehearsal", Some(700))).await;
+        if answer.status.as_u16() == 201 && answer.json()["state"] == "authorised" {
+            break answer.json();
+        }
+        assert!(Instant::now() < deadline, "it stays alone: {}", answer.text);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(promised["amount"]["amount"], 700);
+    let scrape = scraped(&server).await;
+    let questions = |question: &str, outcome: &str| {
+        let labels =
+            format!("outcome=\"{outcome}\",provider=\"rehearsal\",question=\"{question}\"");
+        figure(&scrape, &format!("lotkeeper_provider_questions_total{{{labels}}}"))
+    };
+    assert!(questions("authorise", "done") >= 2);
+    assert!(questions("authorise", "unknown") >= 3);
+    assert_eq!(questions("refund", "done"), 0);
+    assert!(figure(&scrape, "lotkeeper_payments_asked") >= 1, "the silent one");
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_open_at_the_end_is_looked_up_at_the_next_start() {
     let server = with_providers(SELDOM).await;
@@ -198,6 +275,91 @@ async fn what_was_open_at_the_end_is_looked_up_at_the_next_start() {
     let ledger = server.get(Role::Operator, "/api/v1/lots/L1/ledger").await.expect(200);
     assert_eq!(ledger["balanced"], true);
     server.stop().await;
+}
+
+/// The real server with `rehearsal`, which nobody looks after but at the start.
+fn killable(data: &Path) -> Process {
+    let mut command = binary();
+    command.env("LOTKEEPER_AUTH_KEY", KEY).env("LOTKEEPER_STORAGE_FREE_SPACE_FLOOR_BYTES", "0");
+    command.env("LOTKEEPER_PAYMENTS_PROVIDERS", "rehearsal");
+    command.env("LOTKEEPER_PAYMENTS_PROVIDER_TIMEOUT_SECONDS", "300");
+    command.env("LOTKEEPER_PAYMENTS_SETTLE_EVERY_SECONDS", "3600");
+    Process::start_command(command, data)
+}
+
+/// Posts under a key, as a task of its own: the answer may never come.
+fn posted(
+    process: &Process,
+    role: Role,
+    path: &str,
+    body: &Value,
+) -> impl Future<Output = Option<Answer>> + Send + 'static {
+    let url = format!("http://{}{path}", process.address);
+    let request = reqwest::Client::new().post(url).bearer_auth(token(role));
+    let request = request.header("Idempotency-Key", path.replace('/', "-")).json(body);
+    async move {
+        let response = request.send().await.ok()?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Some(Answer { status, headers, text: response.text().await.ok()? })
+    }
+}
+
+/// The server is killed while one provider was asked and is silent, and another question's answer was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_is_open_at_a_kill_is_put_once_and_answered_after_the_next_start() {
+    let home = tempfile::tempdir().unwrap();
+    let process = killable(home.path());
+    let staff = token(Role::Staff);
+    for (path, body) in [
+        ("/api/v1/lots".to_owned(), bayed("L1", 4)),
+        ("/api/v1/lots/L1/tariffs".to_owned(), hourly()),
+    ] {
+        posted(&process, Role::Operator, &path, &body).await.unwrap().expect(201);
+    }
+    let mut paths = Vec::new();
+    for plate in ["B LK 1", "B LK 2"] {
+        let entered = json!({
+            "lot": "L1", "gate": "north", "direction": "entry", "observed_at": minutes(-30),
+            "credential": {"plate": plate},
+        });
+        let scans =
+            process.send(Method::POST, "/api/v1/scans", Some(&token(Role::Device)), Some(&entered));
+        let id = scans.await.expect(200)["session"]["id"].as_str().unwrap().to_owned();
+        paths.push(format!("/api/v1/sessions/{id}/authorisations"));
+    }
+    let asked = [promise("rehearsal", Some(1_013)), promise("rehearsal", Some(1_019))];
+    let lost = posted(&process, Role::Staff, &paths[0], &asked[0]).await.unwrap().expect(201);
+    assert_eq!(lost["state"], "pending");
+    let silent = tokio::spawn(posted(&process, Role::Staff, &paths[1], &asked[1]));
+    let payments = paths[1].replace("authorisations", "payments");
+    let open = loop {
+        let list = process.send(Method::GET, &payments, Some(&staff), None).await.expect(200);
+        if list["items"][0]["asked"].is_object() {
+            break list["items"][0].clone();
+        }
+        assert!(!silent.is_finished(), "it is answered: {list}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    process.kill();
+    assert!(silent.await.unwrap().is_none(), "nobody was there to answer");
+    let process = killable(home.path());
+    let deadline = Instant::now() + Duration::from_secs(SETTLED_SECONDS_MAX);
+    loop {
+        let payment = process.send(Method::GET, &at(&lost), Some(&staff), None).await.expect(200);
+        if payment["state"] == "authorised" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it is not looked up: {payment}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // What nobody answers is open as it was, and no second one: a retry shows it.
+    let again = process.send(Method::GET, &at(&open), Some(&staff), None).await.expect(200);
+    assert_eq!((&again["state"], &again["asked"]), (&open["state"], &open["asked"]));
+    let first = posted(&process, Role::Staff, &paths[0], &asked[0]).await.unwrap().expect(201);
+    assert_eq!((&first["id"], &first["state"]), (&lost["id"], &json!("authorised")));
+    let list = process.send(Method::GET, &payments, Some(&staff), None).await.expect(200);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+    assert_eq!(process.stop(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -356,6 +356,16 @@ fn payments(raw: RawPayments, origins: &Origins) -> Result<Payments, ConfigError
             raw.provider_timeout_seconds,
             (1, 300),
         )?,
+        provider_failures_max: origins.number(
+            "payments.provider_failures_max",
+            raw.provider_failures_max,
+            (1, 1_000),
+        )?,
+        provider_rest: origins.seconds(
+            "payments.provider_rest_seconds",
+            raw.provider_rest_seconds,
+            (1, 3_600),
+        )?,
         settle_every: origins.seconds(
             "payments.settle_every_seconds",
             raw.settle_every_seconds,

@@ -113,6 +113,8 @@ pub(super) struct RawPayments {
     pub providers: Vec<String>,
     pub invoice_amount_max: i64,
     pub provider_timeout_seconds: i64,
+    pub provider_failures_max: i64,
+    pub provider_rest_seconds: i64,
     pub settle_every_seconds: i64,
 }
 

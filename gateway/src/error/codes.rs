@@ -43,7 +43,7 @@ codes! {
          discount_unknown unpriceable too_many_occurrences search_too_wide;
     429: too_many_requests;
     500: internal;
-    503: overloaded storage_full outcome_unknown shutting_down;
+    503: overloaded storage_full outcome_unknown shutting_down provider_unavailable;
 }
 
 #[cfg(test)]

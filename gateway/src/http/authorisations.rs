@@ -45,6 +45,7 @@ use crate::wire::payment::{NewAuthorisation, PartBody, PaymentBody};
         (status = 404, description = "`session_not_found`"),
         (status = 409, description = "`nothing_owed`, `id_taken`, `payments_full`, `request_in_progress`"),
         (status = 422, description = "`validation_failed`, `amount_not_owed`, `idempotency_key_reused`"),
+        (status = 503, description = "`provider_unavailable`, `overloaded`, `storage_full`, `outcome_unknown`, `shutting_down`, with `Retry-After`"),
     ),
 )]
 pub async fn authorise_session(
@@ -75,6 +76,7 @@ pub async fn authorise_session(
         (status = 404, description = "`reservation_not_found`"),
         (status = 409, description = "`nothing_owed`, `id_taken`, `payments_full`, `request_in_progress`"),
         (status = 422, description = "`validation_failed`, `amount_not_owed`, `idempotency_key_reused`"),
+        (status = 503, description = "`provider_unavailable`, `overloaded`, `storage_full`, `outcome_unknown`, `shutting_down`, with `Retry-After`"),
     ),
 )]
 pub async fn authorise_reservation(
@@ -103,6 +105,7 @@ pub async fn authorise_reservation(
         (status = 404, description = "`violation_not_found`"),
         (status = 409, description = "`nothing_owed`, `id_taken`, `payments_full`, `request_in_progress`"),
         (status = 422, description = "`validation_failed`, `amount_not_owed`, `idempotency_key_reused`"),
+        (status = 503, description = "`provider_unavailable`, `overloaded`, `storage_full`, `outcome_unknown`, `shutting_down`, with `Retry-After`"),
     ),
 )]
 pub async fn authorise_violation(
@@ -134,6 +137,7 @@ pub async fn authorise_violation(
         (status = 404, description = "`pass_not_found`"),
         (status = 409, description = "`nothing_owed`, `id_taken`, `payments_full`, `request_in_progress`"),
         (status = 422, description = "`validation_failed`, `amount_not_owed`, `idempotency_key_reused`"),
+        (status = 503, description = "`provider_unavailable`, `overloaded`, `storage_full`, `outcome_unknown`, `shutting_down`, with `Retry-After`"),
     ),
 )]
 pub async fn authorise_pass(
@@ -168,6 +172,12 @@ async fn authorise(
             format!("`{shown}` is not a provider that you may use; configured are: {known}"),
         ));
     };
+    if let Some(rest) = app.till.rests(provider.name()) {
+        let name = provider.name();
+        let detail = format!("`{name}` does not answer; pay in another way, or ask again later");
+        let wait_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
+        return Err(Problem::provider_unavailable(detail).retry_after_ms(wait_ms));
+    }
     let origin = intent.origin(app, principal, body.bytes(), request.id)?;
     let cashier = people::pseudonym(app, principal, PersonKind::Subject, &principal.subject)?;
     let ask = Ask::Authorise(Pay {

@@ -1,13 +1,15 @@
 //! Looks after what is not settled: questions without an answer, and promises whose stay is over.
 //!
 //! At a start everything open is looked up at once, as nobody knows what was on its way; later each question waits
-//! twice as long as before, an hour at most. Invariants: a question that is with its provider is left alone
+//! twice as long as before, an hour at most, or until its provider answers again. Invariants: a question that is with its provider is left alone
 //! (`till.rs`); so many are put at a time, and a lot without open questions costs a look at a number.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lotkeeper_actors::{LotHandle, Origin};
+use lotkeeper_engine::lot::payment::Method;
 use lotkeeper_engine::lot::provider::{Command as Ask, Wanted};
 use lotkeeper_engine::lot::{Command, Payment};
 use lotkeeper_engine::time::Timestamp;
@@ -44,11 +46,16 @@ pub async fn run(app: App, every: Duration) {
 
 async fn look(app: &App, last: Option<Timestamp>, now: Timestamp) {
     let mut running = JoinSet::new();
+    let (back, mut open) = (app.till.back(), 0);
     for lot in app.engine.all_lots() {
         let view = lot.view();
         for payment in view.lot.payments().unsettled() {
+            open += u64::from(payment.asked.is_some());
             let is_due = match payment.asked {
-                Some(intent) => last.is_none_or(|last| is_due(intent.at, last, now)),
+                Some(intent) => {
+                    is_by_any_of(payment, &back)
+                        || last.is_none_or(|last| is_due(intent.at, last, now))
+                }
                 None => view.lot.is_to_be_collected(payment),
             };
             if !is_due {
@@ -60,7 +67,12 @@ async fn look(app: &App, last: Option<Timestamp>, now: Timestamp) {
             running.spawn(settle(app.clone(), lot.clone(), Arc::clone(payment)));
         }
     }
+    app.metrics.payments_asked(open);
     while running.join_next().await.is_some() {}
+}
+
+fn is_by_any_of(payment: &Payment, providers: &HashSet<&'static str>) -> bool {
+    matches!(&payment.method, Method::Provider(name) if providers.contains(&**name))
 }
 
 /// Whether the wait that doubles each time, or the longest one, ended between two looks.

@@ -1,12 +1,12 @@
 //! Carries questions to providers and their answers to the lots.
 //!
 //! Invariants: only what is in the log is asked, and what was answered is told to the lot before anybody else. A
-//! question is with its provider once at a time. Whatever goes wrong in between leaves the question open, for
-//! `settle.rs`. Absent: which question comes when; the lot decides that.
+//! question is with its provider once at a time, and with none that rests (`breaker.rs`). Whatever goes wrong in
+//! between leaves the question open, for `settle.rs`. Absent: which question comes when; the lot decides that.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lotkeeper_actors::{Engine, LotHandle, Origin};
 use lotkeeper_engine::ids::PaymentId;
@@ -16,8 +16,10 @@ use lotkeeper_engine::lot::{Command, Payment, provider};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
+use super::breaker::Breaker;
 use super::{Found, Provider, Question, Told, configured};
 use crate::config::Payments;
+use crate::metrics::Metrics;
 
 /// Characters of a provider's reference or reason that are kept.
 const TEXT_CHARS_MAX: usize = 64;
@@ -27,9 +29,16 @@ const TEXT_CHARS_MAX: usize = 64;
 pub struct Till(Arc<Parts>);
 
 struct Parts {
-    providers: BTreeMap<&'static str, Arc<dyn Provider>>,
+    providers: BTreeMap<&'static str, Desk>,
     patience: Duration,
     asking: Mutex<HashSet<(PaymentId, u32)>>,
+    metrics: Metrics,
+}
+
+/// A provider, and whether it answers.
+struct Desk {
+    provider: Arc<dyn Provider>,
+    breaker: Breaker,
 }
 
 /// A question that is with its provider.
@@ -44,21 +53,34 @@ impl Drop for Asking<'_> {
 impl Till {
     /// With the providers of the configuration.
     #[must_use]
-    pub fn new(payments: &Payments) -> Self {
-        Self::with(configured(payments), payments.provider_timeout)
-    }
-
-    /// With these providers, each waited for so long.
-    #[must_use]
-    pub fn with(providers: impl Iterator<Item = Arc<dyn Provider>>, patience: Duration) -> Self {
-        let providers = providers.map(|provider| (provider.name(), provider)).collect();
-        Self(Arc::new(Parts { providers, patience, asking: Mutex::default() }))
+    pub fn new(payments: &Payments, metrics: Metrics) -> Self {
+        let providers = configured(payments).map(|provider| {
+            let breaker = Breaker::new(payments.provider_failures_max, payments.provider_rest);
+            metrics.provider_begins(provider.name());
+            (provider.name(), Desk { provider, breaker })
+        });
+        let providers = providers.collect();
+        let patience = payments.provider_timeout;
+        Self(Arc::new(Parts { providers, patience, asking: Mutex::default(), metrics }))
     }
 
     /// A provider by its name.
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<&Arc<dyn Provider>> {
-        self.0.providers.get(name)
+        self.0.providers.get(name).map(|desk| &desk.provider)
+    }
+
+    /// How long a provider that did not answer is left alone still; nothing when it may be asked.
+    #[must_use]
+    pub fn rests(&self, name: &str) -> Option<Duration> {
+        self.0.providers.get(name)?.breaker.rests(Instant::now())
+    }
+
+    /// Those that answer again since this was asked last.
+    #[must_use]
+    pub fn back(&self) -> HashSet<&'static str> {
+        let desks = self.0.providers.iter();
+        desks.filter(|(_, desk)| desk.breaker.is_back()).map(|(name, _)| *name).collect()
     }
 
     /// The names of all.
@@ -74,7 +96,7 @@ impl Till {
             return;
         };
         let question = Question::of(payment, intent, &lot.spec().place.currency);
-        let Some(provider) = self.provider(name) else {
+        let Some(desk) = self.0.providers.get(&**name) else {
             tracing::warn!(
                 question = question.key(),
                 lot = lot.code(),
@@ -84,7 +106,11 @@ impl Till {
             return;
         };
         let Some(_asking) = self.asking((payment.id, intent.number)) else { return };
-        match self.put(&**provider, &question, again).await {
+        // Whoever is cut off from a provider that rests finds the question open, and so does the next look.
+        if !desk.breaker.lets_through(Instant::now()) {
+            return;
+        }
+        match self.asked(desk, &question, again).await {
             Told::Answer(answer) => tell(engine, lot, &question, answer).await,
             Told::Unknown { why } => tracing::warn!(
                 question = question.key(),
@@ -98,6 +124,21 @@ impl Till {
 
     fn asking(&self, key: (PaymentId, u32)) -> Option<Asking<'_>> {
         self.0.asking.lock().insert(key).then(|| Asking(&self.0, key))
+    }
+
+    async fn asked(&self, desk: &Desk, question: &Question, again: bool) -> Told {
+        let (name, begun) = (desk.provider.name(), Instant::now());
+        let told = self.put(&*desk.provider, question, again).await;
+        let metrics = &self.0.metrics;
+        metrics.provider_told(name, question.what, &told, begun.elapsed());
+        if desk.breaker.ended(matches!(told, Told::Answer(_)), Instant::now()) {
+            tracing::warn!(
+                provider = name,
+                "a provider does not answer; it is left alone for a while"
+            );
+        }
+        metrics.provider_rests(name, desk.breaker.rests(Instant::now()).is_some());
+        told
     }
 
     async fn put(&self, provider: &dyn Provider, question: &Question, again: bool) -> Told {

@@ -188,6 +188,31 @@ async fn a_stay_is_found_put_right_paid_given_back_and_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stay_shows_the_penalties_between_its_fee_and_what_is_to_be_paid() {
+    let Some(page) = Browser::start().await else { return };
+    let server = server_with(&[market(2)]).await;
+    flat_tariff(&server, "L1").await;
+    let entered = scan(&server, "entry", "HH-AB 99").await;
+    page.open(&desk_url(&server, Role::Staff, "stays")).await;
+    count(&page, 1).await;
+    page.click("#work .rows button").await;
+    page.reads(&fact("due"), "€5.00").await;
+    assert_eq!(
+        page.js("return document.querySelector('[data-fact=penalties]')").await,
+        Value::Null
+    );
+    // Somebody else reports it while the sheet is open.
+    let reported = json!({
+        "lot": "L1", "kind": "blocks_lane", "session": entered["session"]["id"],
+        "penalty": {"amount": 3_050, "currency": "EUR"},
+    });
+    server.post(Role::Staff, "/api/v1/violations", &reported).await.expect(201);
+    page.reads(&fact("penalties"), "€30.50 · ").await;
+    page.reads(&fact("due"), "€35.50").await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_violation_is_reported_appealed_and_waived() {
     let Some(page) = Browser::start().await else { return };
     let server = server_with(&[market(2)]).await;
