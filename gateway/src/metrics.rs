@@ -5,18 +5,17 @@
 //! Deliberately absent: slots, lots, people, plates as labels.
 
 mod labels;
+mod providers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use labels::{CLOSE_CODES, close_text, status_text};
-use lotkeeper_engine::lot::provider::{Answer, Transfer};
 use prometheus::{
     Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,
 };
-
-use crate::provider::Told;
+pub use providers::Providers;
 
 /// From a cached read to a commit on a slow disk.
 const REQUEST_BUCKETS_SECONDS: [f64; 13] =
@@ -45,38 +44,6 @@ struct Parts {
     batches: IntCounterVec,
     providers: Providers,
     care: Care,
-}
-
-/// How payment providers answer.
-struct Providers {
-    questions: IntCounterVec,
-    seconds: HistogramVec,
-    rests: IntGaugeVec,
-    asked: IntGauge,
-}
-
-impl Providers {
-    fn new(make: &Maker<'_>) -> prometheus::Result<Self> {
-        let seconds = HistogramOpts::new("lotkeeper_provider_seconds", "Time to an answer.")
-            .buckets(REQUEST_BUCKETS_SECONDS.to_vec());
-        Ok(Self {
-            questions: make.counters(
-                "lotkeeper_provider_questions_total",
-                "Questions to payment providers, by what they asked for and what came of it.",
-                &["provider", "question", "outcome"],
-            )?,
-            seconds: make.put(HistogramVec::new(seconds, &["provider"]))?,
-            rests: make.gauges(
-                "lotkeeper_provider_rests",
-                "1 while a provider that does not answer is left alone.",
-                &["provider"],
-            )?,
-            asked: make.gauge(
-                "lotkeeper_payments_asked",
-                "Payments whose provider was asked and has not answered.",
-            )?,
-        })
-    }
 }
 
 /// How the data are kept: starts and backups.
@@ -155,10 +122,6 @@ struct Messages {
 
 /// Kinds of websockets, as labels.
 const KINDS: [&str; 2] = ["stream", "ingest"];
-/// What a payment provider is asked for, as labels.
-const QUESTIONS: [&str; 4] = ["authorise", "capture", "void", "refund"];
-/// What comes of it, as labels.
-const OUTCOMES: [&str; 3] = ["done", "refused", "unknown"];
 /// Directions, as labels.
 const DIRECTIONS: [&str; 2] = ["in", "out"];
 
@@ -433,43 +396,9 @@ impl Metrics {
         self.0.batches.with_label_values(&[outcome]).inc();
     }
 
-    /// There is a provider of this name.
-    pub fn provider_begins(&self, name: &str) {
-        let Providers { questions, seconds, rests, .. } = &self.0.providers;
-        for question in QUESTIONS {
-            for outcome in OUTCOMES {
-                questions.with_label_values(&[name, question, outcome]);
-            }
-        }
-        seconds.with_label_values(&[name]);
-        rests.with_label_values(&[name]);
-    }
-
-    /// A question was put to a provider, and this came of it.
-    pub fn provider_told(&self, name: &str, what: Transfer, told: &Told, elapsed: Duration) {
-        let question = match what {
-            Transfer::Authorise => QUESTIONS[0],
-            Transfer::Capture(_) => QUESTIONS[1],
-            Transfer::Void => QUESTIONS[2],
-            Transfer::Refund(_) => QUESTIONS[3],
-        };
-        let outcome = match told {
-            Told::Answer(Answer::Done { .. }) => OUTCOMES[0],
-            Told::Answer(Answer::Refused { .. }) => OUTCOMES[1],
-            Told::Unknown { .. } => OUTCOMES[2],
-        };
-        let figures = &self.0.providers;
-        figures.questions.with_label_values(&[name, question, outcome]).inc();
-        figures.seconds.with_label_values(&[name]).observe(elapsed.as_secs_f64());
-    }
-
-    /// A provider is left alone, or not any more.
-    pub fn provider_rests(&self, name: &str, rests: bool) {
-        self.0.providers.rests.with_label_values(&[name]).set(i64::from(rests));
-    }
-
-    /// So many payments wait for their provider.
-    pub fn payments_asked(&self, count: u64) {
-        self.0.providers.asked.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// How payment providers answer.
+    #[must_use]
+    pub fn providers(&self) -> &Providers {
+        &self.0.providers
     }
 }

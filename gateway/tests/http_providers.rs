@@ -228,7 +228,7 @@ async fn a_provider_that_does_not_answer_is_left_alone_and_tried_again() {
     let (_, third) = parked(&server).await;
     let before = kinds(&server, "payment.").await.len();
     let refused = server.post(Role::Staff, &third, &promise("rehearsal", Some(500))).await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (503, "provider_unavailable"));
+    assert_eq!((refused.status.as_u16(), &*refused.code()), (503, "provider_unavailable"));
     let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=3).contains(&wait), "{wait}");
     assert_eq!(kinds(&server, "payment.").await.len(), before, "nothing is recorded");
@@ -309,7 +309,7 @@ fn posted(
 async fn a_question_that_is_open_at_a_kill_is_put_once_and_answered_after_the_next_start() {
     let home = tempfile::tempdir().unwrap();
     let process = killable(home.path());
-    let staff = token(Role::Staff);
+    let (staff, device) = (token(Role::Staff), token(Role::Device));
     for (path, body) in [
         ("/api/v1/lots".to_owned(), bayed("L1", 4)),
         ("/api/v1/lots/L1/tariffs".to_owned(), hourly()),
@@ -322,8 +322,7 @@ async fn a_question_that_is_open_at_a_kill_is_put_once_and_answered_after_the_ne
             "lot": "L1", "gate": "north", "direction": "entry", "observed_at": minutes(-30),
             "credential": {"plate": plate},
         });
-        let scans =
-            process.send(Method::POST, "/api/v1/scans", Some(&token(Role::Device)), Some(&entered));
+        let scans = process.send(Method::POST, "/api/v1/scans", Some(&device), Some(&entered));
         let id = scans.await.expect(200)["session"]["id"].as_str().unwrap().to_owned();
         paths.push(format!("/api/v1/sessions/{id}/authorisations"));
     }

@@ -359,6 +359,8 @@ impl Default for Payments {
             providers: Vec::new(),
             invoice_amount_max: 100_000,
             provider_timeout: Duration::from_secs(10),
+            provider_failures_max: 5,
+            provider_rest: Duration::from_secs(30),
             settle_every: Duration::from_secs(2),
         }
     }

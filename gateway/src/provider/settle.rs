@@ -67,7 +67,7 @@ async fn look(app: &App, last: Option<Timestamp>, now: Timestamp) {
             running.spawn(settle(app.clone(), lot.clone(), Arc::clone(payment)));
         }
     }
-    app.metrics.payments_asked(open);
+    app.metrics.providers().asked(open);
     while running.join_next().await.is_some() {}
 }
 

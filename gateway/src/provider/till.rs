@@ -56,7 +56,7 @@ impl Till {
     pub fn new(payments: &Payments, metrics: Metrics) -> Self {
         let providers = configured(payments).map(|provider| {
             let breaker = Breaker::new(payments.provider_failures_max, payments.provider_rest);
-            metrics.provider_begins(provider.name());
+            metrics.providers().begins(provider.name());
             (provider.name(), Desk { provider, breaker })
         });
         let providers = providers.collect();
@@ -129,15 +129,15 @@ impl Till {
     async fn asked(&self, desk: &Desk, question: &Question, again: bool) -> Told {
         let (name, begun) = (desk.provider.name(), Instant::now());
         let told = self.put(&*desk.provider, question, again).await;
-        let metrics = &self.0.metrics;
-        metrics.provider_told(name, question.what, &told, begun.elapsed());
+        let metrics = self.0.metrics.providers();
+        metrics.told(name, question.what, &told, begun.elapsed());
         if desk.breaker.ended(matches!(told, Told::Answer(_)), Instant::now()) {
             tracing::warn!(
                 provider = name,
                 "a provider does not answer; it is left alone for a while"
             );
         }
-        metrics.provider_rests(name, desk.breaker.rests(Instant::now()).is_some());
+        metrics.rests(name, desk.breaker.rests(Instant::now()).is_some());
         told
     }
 
