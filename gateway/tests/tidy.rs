@@ -15,6 +15,8 @@ use toml::Table;
 
 const FILE_LINES_MAX: usize = 500;
 const FILE_LINES_WARNED: usize = 400;
+/// Where figures are registered, as files and folders beside them.
+const METRICS: [&str; 2] = ["actors/src/metrics", "gateway/src/metrics"];
 const FOLDERS: [&str; 10] = [
     "actors",
     "benches",
@@ -277,9 +279,9 @@ fn machine_paths(tree: &Tree) -> Vec<String> {
 }
 
 fn metric_names(tree: &Tree) -> Vec<String> {
-    let registered: BTreeSet<&str> = ["actors/src/metrics.rs", "gateway/src/metrics.rs"]
-        .iter()
-        .flat_map(|path| tree.texts[*path].split('"').skip(1).step_by(2))
+    let files = tree.texts.iter().filter(|(path, _)| METRICS.iter().any(|of| path.starts_with(of)));
+    let registered: BTreeSet<&str> = files
+        .flat_map(|(_, text)| text.split('"').skip(1).step_by(2))
         .filter(|literal| literal.starts_with("lotkeeper_"))
         .collect();
     let rows = tree.texts["docs/metrics.md"].lines();

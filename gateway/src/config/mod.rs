@@ -195,8 +195,8 @@ pub struct Payments {
     pub invoice_amount_max: i64,
     /// How long a provider is waited for.
     pub provider_timeout: Duration,
-    /// After so many questions in a row without an answer a provider is left alone.
-    pub provider_failures_max: u32,
+    /// After so many payments in a row without an answer a provider is left alone.
+    pub provider_failures_max: usize,
     /// For how long.
     pub provider_rest: Duration,
     /// How often it is looked after what is not settled.

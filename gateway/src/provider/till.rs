@@ -131,7 +131,7 @@ impl Till {
         let told = self.put(&*desk.provider, question, again).await;
         let metrics = self.0.metrics.providers();
         metrics.told(name, question.what, &told, begun.elapsed());
-        if desk.breaker.ended(matches!(told, Told::Answer(_)), Instant::now()) {
+        if desk.breaker.ended(question.payment, matches!(told, Told::Answer(_)), Instant::now()) {
             tracing::warn!(
                 provider = name,
                 "a provider does not answer; it is left alone for a while"
