@@ -102,6 +102,11 @@ impl Claims {
         Ok(Begun::New(ticket))
     }
 
+    /// Whether a key is known, with an answer or on its way to one.
+    pub fn knows(&self, key: ClaimKey) -> bool {
+        self.keys.get(&key).is_some()
+    }
+
     /// Keeps a key for good: its effect is durable.
     pub fn remember(&self, claim: Claim, remembered: Arc<Remembered>) {
         self.keys.insert(claim.key, (claim.fingerprint, State::Done(remembered)));

@@ -286,6 +286,12 @@ impl Engine {
         Ok(Claim { key, fingerprint })
     }
 
+    /// Whether a request under this name came before and is remembered, or is on its way.
+    #[must_use]
+    pub fn is_claimed(&self, claim: Claim) -> bool {
+        self.shared.claims.knows(claim.key)
+    }
+
     /// Whether writes are accepted.
     ///
     /// # Errors

@@ -230,7 +230,8 @@ async fn a_provider_that_does_not_answer_is_left_alone_and_tried_again() {
     assert_eq!(figure(&scraped(&server).await, series), 0);
     // Nobody waits in vain twice: with the second payment without an answer it rests.
     let (_, second) = parked(&server).await;
-    authorised(&server, &second, "rehearsal", 1_119).await;
+    let (under, body) = ([("Idempotency-Key", "second")], promise("rehearsal", Some(1_119)));
+    let asked = send_with(&server, Method::POST, &second, &under, Some(&body)).await.expect(201);
     assert_eq!(figure(&scraped(&server).await, series), 1);
     let (_, third) = parked(&server).await;
     let before = kinds(&server, "payment.").await.len();
@@ -239,6 +240,9 @@ async fn a_provider_that_does_not_answer_is_left_alone_and_tried_again() {
     let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=3).contains(&wait), "{wait}");
     assert_eq!(kinds(&server, "payment.").await.len(), before, "nothing is recorded");
+    // Whoever repeats himself is shown what there is, and not turned away.
+    let again = send_with(&server, Method::POST, &second, &under, Some(&body)).await.expect(201);
+    assert_eq!((&again["id"], &again["state"]), (&asked["id"], &json!("pending")));
     // Others are not concerned.
     assert_eq!(authorised(&server, &third, "invoice", 500).await["state"], "authorised");
     // After the rest it is tried; what answers again is back for everybody.

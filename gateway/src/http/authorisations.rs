@@ -172,13 +172,15 @@ async fn authorise(
             format!("`{shown}` is not a provider that you may use; configured are: {known}"),
         ));
     };
-    if let Some(rest) = app.till.rests(provider.name()) {
+    let origin = intent.origin(app, principal, body.bytes(), request.id)?;
+    // Whoever repeats himself asks nothing new of the provider, and is shown what there is.
+    let is_new = origin.claim.is_none_or(|claim| !app.engine.is_claimed(claim));
+    if let Some(rest) = app.till.rests(provider.name()).filter(|_| is_new) {
         let name = provider.name();
         let detail = format!("`{name}` does not answer; pay in another way, or ask again later");
         let wait_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
         return Err(Problem::provider_unavailable(detail).retry_after_ms(wait_ms));
     }
-    let origin = intent.origin(app, principal, body.bytes(), request.id)?;
     let cashier = people::pseudonym(app, principal, PersonKind::Subject, &principal.subject)?;
     let ask = Ask::Authorise(Pay {
         id: PaymentId(request.id.unwrap_or_else(Uuid::now_v7)),

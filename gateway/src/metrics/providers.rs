@@ -34,7 +34,7 @@ impl Providers {
             seconds: make.put(HistogramVec::new(seconds, &["provider"]))?,
             rests: make.gauges(
                 "lotkeeper_provider_rests",
-                "1 while a provider that does not answer is left alone.",
+                "1 from when a provider is left alone until it has answered again.",
                 &["provider"],
             )?,
             asked: make.gauge(

@@ -10,7 +10,8 @@
 //! 5. Amounts are whole minor units of the question's currency. Nothing of a card is in a question or an answer.
 //!
 //! Invariants: a question is durable before it is put and its answer before it is told (`till.rs`); a gate asks no
-//! provider; one that does not answer is left alone for a while (`breaker.rs`). Absent: providers on the network; whoever adds one writes a file beside these and a name in [`NAMES`].
+//! provider; one that does not answer is left alone for a while (`breaker.rs`). Absent: providers on the network;
+//! whoever adds one writes a file beside these and a name in [`NAMES`].
 
 mod breaker;
 mod invoice;

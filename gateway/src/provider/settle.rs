@@ -1,8 +1,9 @@
 //! Looks after what is not settled: questions without an answer, and promises whose stay is over.
 //!
 //! At a start everything open is looked up at once, as nobody knows what was on its way; later each question waits
-//! twice as long as before, an hour at most, or until its provider answers again. Invariants: a question that is with its provider is left alone
-//! (`till.rs`); so many are put at a time, and a lot without open questions costs a look at a number.
+//! twice as long as before, an hour at most, or until its provider answers again. Invariants: a question that is
+//! with its provider is left alone (`till.rs`); so many are put at a time, and a lot without open questions costs a
+//! look at a number.
 
 use std::collections::HashSet;
 use std::sync::Arc;
