@@ -19,9 +19,9 @@ use parking_lot::Mutex;
 
 use super::keys::Key;
 
-/// In memory until it is written as a table: small enough to be written in a blink, and to be read again after a
-/// kill.
-const MEMTABLE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// In memory until it is written as a table: large enough that what comes to an end soon is still there, small
+/// enough to be written in a blink, and to be read again after a kill.
+const MEMTABLE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Of one table: what one step of merging rewrites is some dozens of these, so readers of the log wait for
 /// seconds at most.
 const TABLE_BYTES: u64 = 16 * 1024 * 1024;
@@ -128,9 +128,10 @@ impl Tree {
         Entries { entries, _reading: reading }
     }
 
-    /// Takes a batch into memory.
-    pub fn take(&self, batch: Batch) {
+    /// Takes a batch into memory, in order of keys: neighbours find their places along the same way.
+    pub fn take(&self, mut batch: Batch) {
         let number = self.next.next();
+        batch.0.sort_by(|(one, _), (other, _)| one.cmp(other));
         for (key, value) in batch.0 {
             match value {
                 Some(value) => self.tree.insert(key.as_slice(), value, number),

@@ -266,7 +266,8 @@ fn what_cannot_be_flushed_is_not_half_taken() {
     let mut author = Author::new();
     let mut records = vec![author.created(A, 4), author.created(B, 4)];
     let long = "g".repeat(60_000);
-    for number in 1..=200 {
+    // More than is kept in memory.
+    for number in 1..=600 {
         let id = town::session_id(number);
         records.push(author.record(A, town::entered(id, None, None, Some(&long))));
         records.push(author.record(A, town::left(id)));
