@@ -2,7 +2,7 @@
 //! over HTTP with tokens, by as many clients as everybody has.
 //!
 //! Every client has slots of its own. It books them all, shows the code of each at the entry, then at the exit,
-//! and begins again; what it books in between is not counted. Every answer is looked at: a gate that does not
+//! and begins again; nothing is measured while somebody books. Every answer is looked at: a gate that does not
 //! open, or a quote without a price, ends the stage.
 
 use super::context::Context;
@@ -23,7 +23,6 @@ use clap::Parser;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::task::JoinSet;
 
 const NAME: &str = "Lotkeeper";
 const QUOTES: &str = "ours.quote";
@@ -50,15 +49,8 @@ pub async fn play(context: &mut Context) -> Result<(), CompareError> {
     }
     if context.options.wants(Work::Scans) {
         let stage = Stage::open(context).await?;
-        let mut booking = JoinSet::new();
-        for number in 0..context.options.connections {
-            let mut gate = stage.gate(context, number);
-            booking.spawn(async move { gate.book_all().await.map(|()| gate) });
-        }
-        let mut hands = Vec::new();
-        while let Some(booked) = booking.join_next().await {
-            hands.push(booked.map_err(|error| broken(error.to_string()))?.map_err(broken)?);
-        }
+        let gate = |number: usize| stage.gate(context, number);
+        let hands = (0..context.options.connections).map(gate).collect();
         let what =
             "code of a reservation at the entry, then at the exit; decided, recorded, durable";
         stage.play(context, (SCANS, Work::Scans, what), hands).await?;
@@ -207,9 +199,13 @@ struct Decided {
     decision: String,
 }
 
-impl Gate {
+impl Hand for Gate {
+    fn is_spent(&self) -> bool {
+        self.next == self.passes.len() && (self.is_inside || self.passes.is_empty())
+    }
+
     /// A reservation of every slot, from soon on.
-    async fn book_all(&mut self) -> Result<(), String> {
+    async fn prepare(&mut self) -> Result<(), String> {
         self.passes.clear();
         (self.next, self.is_inside) = (0, false);
         let from_us = Clock::start().now_us() + BEGINS_US;
@@ -229,15 +225,9 @@ impl Gate {
         }
         Ok(())
     }
-}
 
-impl Hand for Gate {
     async fn turn(&mut self) -> Result<Turn, String> {
         if self.next == self.passes.len() {
-            if self.is_inside {
-                self.book_all().await?;
-                return Ok(Turn::default());
-            }
             (self.next, self.is_inside) = (0, true);
         }
         let Pass { lot, qr } = &self.passes[self.next];

@@ -141,14 +141,6 @@ impl Gate {
         })
     }
 
-    async fn again(&mut self) -> Result<(), Error> {
-        let (from, to) = (id_of(self.slots.start), id_of(self.slots.end));
-        let again = "update bookings set state = 1 where slot >= $1 and slot < $2";
-        self.client.execute(again, &[&from, &to]).await?;
-        (self.next, self.is_inside) = (self.slots.start, false);
-        Ok(())
-    }
-
     /// What an application does: it looks before it decides.
     async fn stepwise(&self, code: &str, now_us: i64) -> Result<bool, Error> {
         self.client.batch_execute("begin").await?;
@@ -191,13 +183,23 @@ impl Gate {
 }
 
 impl Hand for Gate {
+    fn is_spent(&self) -> bool {
+        self.next == self.slots.end && self.is_inside
+    }
+
+    /// Everybody is expected again.
+    async fn prepare(&mut self) -> Result<(), String> {
+        let (from, to) = (id_of(self.slots.start), id_of(self.slots.end));
+        let again = "update bookings set state = 1 where slot >= $1 and slot < $2";
+        let updated = self.client.execute(again, &[&from, &to]).await;
+        updated.map_err(|error| error.to_string())?;
+        (self.next, self.is_inside) = (self.slots.start, false);
+        Ok(())
+    }
+
     async fn turn(&mut self) -> Result<Turn, String> {
         let text = |error: Error| error.to_string();
         if self.next == self.slots.end {
-            if self.is_inside {
-                self.again().await.map_err(text)?;
-                return Ok(Turn::default());
-            }
             (self.next, self.is_inside) = (self.slots.start, true);
         }
         let (code, now_us) = (format!("B{:012}", self.next), Clock::start().now_us().cast_signed());
