@@ -252,6 +252,7 @@ impl LotView {
                 | session::Event::Overstayed { .. }
                 | session::Event::Identified { .. }
                 | session::Event::TicketLost { .. }
+                | session::Event::Requested { .. }
                 | session::Event::Settled { .. }
                 | session::Event::Left(_)
                 | session::Event::Abandoned { .. }
@@ -344,6 +345,7 @@ fn subject(event: &lot::Event) -> Subject<'_> {
         | E::CheckedIn { id, .. }
         | E::NoShow { id }
         | E::Completed { id }
+        | E::Requested { id, .. }
         | E::Reminded { id, .. } => Subject::Reservation(*id),
         E::Session(event) => Subject::Session(event),
         E::Payment(event) => Subject::Payment(event.id()),

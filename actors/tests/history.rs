@@ -66,6 +66,7 @@ fn reserving(number: u128) -> Command {
         vehicle_type: None,
         discounts: Box::default(),
         series: None,
+        request: None,
     })
 }
 

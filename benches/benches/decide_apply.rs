@@ -81,6 +81,7 @@ fn reserve(id: u32, choice: Choice, window: Window, hold: Option<Seconds>) -> Re
         vehicle_type: None,
         discounts: Box::default(),
         series: None,
+        request: None,
     }
 }
 

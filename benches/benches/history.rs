@@ -99,6 +99,7 @@ impl Town {
             vehicle: Some(Pseudonym(Uuid::from_u64_pair(2, mixed(booking) % (3 * HOLDERS)))),
             price: None,
             series: None,
+            request: None,
         };
         self.record(lot, lot::Event::Reserved(Box::new(reserved)))
     }

@@ -85,6 +85,7 @@ impl Town {
             vehicle_type: None,
             discounts: Box::default(),
             series: None,
+            request: None,
         };
         (usize::try_from(lot).expect("it is below 100"), Command::Reserve(wish))
     }

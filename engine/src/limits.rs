@@ -20,6 +20,8 @@ pub const ADDRESS_CHARS_MAX: usize = 200;
 pub const POSTAL_CODE_CHARS_MAX: usize = 16;
 /// Characters in what a lot says of itself or of how to get in: a page, not a book, in every answer.
 pub const TEXT_CHARS_MAX: usize = 2_000;
+/// What somebody asks for in his own words.
+pub const REQUEST_CHARS_MAX: usize = 500;
 /// Images of a lot.
 pub const IMAGES_PER_LOT_MAX: usize = 20;
 /// Bytes of an image's address.

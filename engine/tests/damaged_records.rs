@@ -58,7 +58,7 @@ fn any_event() -> impl Strategy<Value = lot::Event> {
     let simple = |event: fn(ReservationId) -> E| id().prop_map(event).boxed();
     prop_oneof![
         4 => reserved.prop_map(|(id, slot, window, expires_at)| E::Reserved(Box::new(
-            lot::Reserved { id, slot, window, expires_at, holder: holder(1), vehicle: None, price: None, series: None }
+            lot::Reserved { id, slot, window, expires_at, holder: holder(1), vehicle: None, price: None, series: None , request: None}
         ))),
         2 => (id(), any_window()).prop_map(|(id, window)| E::Modified { id, window, price: None }),
         2 => (slot(), service).prop_map(|(slot, service)| E::ServiceChanged { slot, service }),

@@ -27,7 +27,15 @@ fn change(
     let at = |hours: Option<i64>| hours.map(|hours| at(hours * HOUR));
     let choice = slot.map(|slot| Choice::Slot(SlotIndex(slot)));
     let (from, to) = (at(from_hours), at(to_hours));
-    Command::Modify { id: reservation(1), choice, from, to, expected_version: None, by }
+    Command::Modify {
+        id: reservation(1),
+        choice,
+        from,
+        to,
+        request: None,
+        expected_version: None,
+        by,
+    }
 }
 
 fn booked(change_until: Option<Seconds>, hold: Option<Seconds>) -> World {

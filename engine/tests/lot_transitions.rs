@@ -168,6 +168,7 @@ fn command(ask: Ask) -> (Command, Option<Due>, Option<bool>) {
         choice: None,
         from: from.map(at),
         to: to.map(at),
+        request: None,
         expected_version,
         by,
     };

@@ -361,6 +361,7 @@ fn a_paused_lot_promises_nothing_more() {
         choice: Some(Choice::Slot(SlotIndex(2))),
         from: None,
         to: None,
+        request: None,
         expected_version: None,
         by: Caller::Staff,
     };

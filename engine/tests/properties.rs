@@ -143,6 +143,7 @@ fn command(world: &World, step: &Step) -> Option<Command> {
                 vehicle_type: None,
                 discounts: Box::default(),
                 series: None,
+                request: None,
             })
         }
         Step::Confirm { id, by } => Command::Confirm { id: reservation(id), by },
@@ -151,6 +152,7 @@ fn command(world: &World, step: &Step) -> Option<Command> {
             choice: None,
             from: from.map(|steps| grid(now, steps)),
             to: to.map(|steps| grid(now, steps)),
+            request: None,
             expected_version: version,
             by,
         },

@@ -204,8 +204,15 @@ fn whatever_frees_time_is_offered() {
             // What is closed until then can be promised by name, and nobody is offered it.
             world.execute(&close(1, Some(9_000))).unwrap();
             let (id, by) = (reservation(1), Caller::Staff);
-            let command =
-                Command::Modify { id, choice, from: None, to: None, expected_version: None, by };
+            let command = Command::Modify {
+                id,
+                choice,
+                from: None,
+                to: None,
+                request: None,
+                expected_version: None,
+                by,
+            };
             world.execute(&command).unwrap();
         }),
     ];

@@ -2,7 +2,7 @@
 // counted from the server's clock, because this device's may be wrong. Absent: changing plate or place.
 import { request } from "./api.js";
 import { feeTable, isOwed, moment, money, span } from "./amounts.js";
-import { h, put, t } from "./dom.js";
+import { h, put, t, words } from "./dom.js";
 import { insist, newId } from "./patience.js";
 import { drawPicture } from "./picture.js";
 import { quote } from "./quotes.js";
@@ -13,7 +13,7 @@ const WARN_SECONDS = 60;
 const LONGER_MINUTES = [30, 60, 120];
 const LOST = ["hold_expired", "reservation_ended", "slot_taken", "no_slot_free"];
 const OVER = ["completed", "cancelled", "expired", "no_show"];
-const seen = ({ state, slot, from, to, payment }) => JSON.stringify([state, slot, from, to, payment]);
+const seen = ({ state, slot, from, to, payment, request }) => JSON.stringify([state, slot, from, to, payment, request]);
 const path = (id, rest = "") => `/reservations/${encodeURIComponent(id)}${rest}`;
 
 export class Booking {
@@ -59,7 +59,7 @@ export class Booking {
   }
 
   facts(booking, lot) {
-    const rows = [["lot", [lot.name, lot.city].filter(Boolean).join(" · ")], ["slot", booking.slot], ["when", span(booking.from, booking.to, lot.time_zone)], ["reference", booking.reference]];
+    const rows = [["lot", [lot.name, lot.city].filter(Boolean).join(" · ")], ["slot", booking.slot], ["when", span(booking.from, booking.to, lot.time_zone)], ["reference", booking.reference], ["request", booking.request]];
     return h("dl", { class: "facts" }, ...rows.filter(([, value]) => value).flatMap(([key, value]) => [h("dt", {}, t(`book.fact_${key}`)), h("dd", { class: "number", "data-fact": key }, value)]));
   }
 
@@ -123,10 +123,27 @@ export class Booking {
     const acts = h("div", { class: "acts" });
     this.desk.panel(t(`book.pass_${booking.state}`), good && this.desk.notice(good, "good"),
       h("div", { class: "pass" }, canvas, note, booking.vehicle && h("p", { class: "plate number", id: "pass-plate" }, booking.vehicle.plate), h("p", { class: "quiet" }, t("book.pass_text"))),
-      this.facts(booking, lot), price, this.directions(lot), acts, this.gateless(booking, lot));
+      this.facts(booking, lot), price, this.directions(lot), acts, this.asking(booking), this.gateless(booking, lot));
     this.acts(booking, lot, acts);
     drawPicture(canvas, path(booking.id, "/qr?format=png")).catch((problem) => { if (turn === this.turn) put(note, `${t("book.no_picture")} ${problem.message}`); });
     if (good) this.desk.say(good);
+  }
+
+  // What he asks for in his own words; nothing any more where he takes them all out.
+  asking(booking) {
+    const problem = h("p", { class: "problem", role: "alert" });
+    const button = h("button", { type: "button", id: "request-save", onclick: () => this.ask(booking, box.querySelector("textarea").value, problem) }, t("book.request_save"));
+    const box = words("request", { summary: t("book.request"), label: t("book.request_text"), text: booking.request }, button, problem);
+    return box;
+  }
+
+  async ask(booking, text, problem) {
+    try {
+      await insist(() => request(path(booking.id), { method: "PATCH", body: { request: text.trim() || null } }), { seconds: INSIST_SECONDS });
+      await this.show(booking.id, t("book.request_saved"));
+    } catch (refusal) {
+      if (!this.desk.refused(refusal)) put(problem, refusal.message);
+    }
   }
 
   // Where nobody scans, the driver says himself that he came and went. Folded away: at a gate it would be in the way.

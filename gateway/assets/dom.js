@@ -14,6 +14,14 @@ export function h(tag, attributes, ...children) {
   return node;
 }
 
+// Words of one's own, folded away: nobody has to say anything. `text` is what was said so far.
+export const WORDS_MAX = 500;
+export function words(id, { summary, label, text = "", open = false }, ...more) {
+  const area = h("textarea", { id, rows: "3", maxlength: String(WORDS_MAX) });
+  area.value = text;
+  return h("details", { class: "words", open }, h("summary", {}, summary), h("label", { class: "quiet", for: id }, label), area, ...more);
+}
+
 export function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

@@ -2,7 +2,7 @@
 // or a hold was lost. A hold has one id however often it is sent. Absent: choosing a slot, which the lot does.
 import { request } from "./api.js";
 import { feeTable, isElsewhere, span } from "./amounts.js";
-import { byId, h, put, t } from "./dom.js";
+import { byId, h, put, t, words } from "./dom.js";
 import { kilometres } from "./finder.js";
 import { insist, newId } from "./patience.js";
 import { forget, quote } from "./quotes.js";
@@ -51,8 +51,10 @@ export class Offer {
     const { from, to } = this.stay.window;
     const minutes = Math.round((lot.rules?.hold_seconds ?? HOLD_SECONDS) / 60);
     const button = h("button", { class: "primary big", id: "hold", disabled: !answer?.free }, t("book.hold", { minutes }));
+    const said = byId("request");
+    const wish = words("request", { summary: t("book.request"), label: t("book.request_text"), text: said?.value, open: said?.parentNode.open });
     const form = h("form", { onsubmit: (event) => { event.preventDefault(); this.hold(lot, plate.value, button); } },
-      h("label", { class: "field" }, h("span", {}, t("book.plate")), plate), h("p", { id: "hold-problem", class: "problem", role: "alert" }), button, h("p", { class: "quiet" }, t("book.hold_text", { minutes })));
+      h("label", { class: "field" }, h("span", {}, t("book.plate")), plate), wish, h("p", { id: "hold-problem", class: "problem", role: "alert" }), button, h("p", { class: "quiet" }, t("book.hold_text", { minutes })));
     form.querySelectorAll("* + *").forEach((node) => { if (node.parentNode === form) node.classList.add("apart"); });
     const focused = document.activeElement?.id;
     this.desk.panel(lot.name,
@@ -60,14 +62,15 @@ export class Offer {
       isElsewhere(from, lot.time_zone) && h("p", { class: "quiet" }, t("book.elsewhere", { zone: lot.time_zone, span: span(from, to, lot.time_zone) })),
       answer && (answer.price ? feeTable(answer.price) : h("p", {}, t("book.no_price_text"))),
       answer?.free ? form : null, answer && !answer.free ? this.instead(lot) : null);
-    if (focused === "plate" || focused === "hold") byId(focused)?.focus();
+    if (["plate", "request", "hold"].includes(focused)) byId(focused)?.focus();
   }
 
   async hold(lot, plate, button) {
     const text = plate.trim();
     if (!text) return byId("plate").focus();
     this.stay.refresh();
-    const body = { lot: lot.code, ...this.stay.window, vehicle: { plate: text }, hold_seconds: lot.rules?.hold_seconds ?? HOLD_SECONDS };
+    const wish = byId("request")?.value.trim();
+    const body = { lot: lot.code, ...this.stay.window, vehicle: { plate: text }, hold_seconds: lot.rules?.hold_seconds ?? HOLD_SECONDS, ...(wish && { request: wish }) };
     // The same wish sent again, whoever pressed twice, is the same hold.
     const key = JSON.stringify(body);
     if (this.wanted?.key !== key) this.wanted = { key, id: newId() };
@@ -86,7 +89,7 @@ export class Offer {
       if (GONE.includes(problem.code)) return this.lost({ lot, why: t("book.lost_taken", { lot: lot.name }) });
       button.disabled = false;
       put(button, t("book.again"));
-      put(byId("hold-problem"), problem.code === "validation_failed" ? t("book.plate_wrong") : problem.message);
+      put(byId("hold-problem"), problem.code === "validation_failed" && !wish ? t("book.plate_wrong") : problem.message);
     }
   }
 

@@ -129,6 +129,7 @@ function facts(scan, zone) {
   if (scan.state === "open" && scan.direction === "entry") {
     if (stay?.slot) rows.push(["slot", stay.slot]);
     if (stay?.expected_exit) rows.push(["until", moment(stay.expected_exit, zone)]);
+    if (stay?.request) rows.push(["request", stay.request]);
   }
   if (stay?.entered_at && scan.direction === "exit") rows.push(["stay", span(stay.entered_at, stay.left_at ?? Date.now(), zone)]);
   if (stay?.leave_by) rows.push(["leave_by", moment(stay.leave_by, zone)]);

@@ -4,7 +4,7 @@ import { request } from "./api.js";
 import { feeTable, isOwed, money, moment, span } from "./amounts.js";
 import { kindOf } from "./credential.js";
 import { Listing, mark, named, switcher } from "./desk.js";
-import { ago, h, t } from "./dom.js";
+import { WORDS_MAX, ago, h, t } from "./dom.js";
 import { paying, paymentRows, paymentsOf, refunding } from "./money.js";
 import { reporting } from "./report.js";
 import { Sheet } from "./sheet.js";
@@ -31,6 +31,7 @@ function facts(stay, lot, { payments, penalties }) {
   const rows = [
     ["state", named("stay", stay.state)], ["plate", [stay.vehicle?.plate, stay.vehicle?.country].filter(Boolean).join(" · ")],
     ["ticket", [stay.reference, stay.ticket_lost && t("stay.ticket_lost")].filter(Boolean).join(" · ")], ["origin", named("origin", stay.origin)], ["slot", stay.slot],
+    ["request", stay.request],
     ["entered", [time(stay.entered_at), stay.entry_gate].filter(Boolean).join(" · ")], ["until", stay.expected_exit && isInside(stay) && moment(stay.expected_exit, lot.time_zone)],
     ["left", [time(stay.left_at), stay.exit_gate].filter(Boolean).join(" · ")], ["leave_by", stay.leave_by && isInside(stay) && moment(stay.leave_by, lot.time_zone)],
     ["penalties", penalties.length > 0 && h("div", {}, ...penaltyRows(penalties))],
@@ -53,6 +54,7 @@ function actions(stay, { lot, slots, etag, payments }) {
     { name: "correct", label: t("stay.correct"), ask: t("stay.correct_ask", { who }),
       fields: [{ name: "plate", label: t("scan.plate"), value: stay.vehicle?.plate, required: true, max: 20 }, { name: "country", label: t("stay.country"), value: stay.vehicle?.country, pattern: "[A-Za-z]{1,3}", max: 3 }],
       act: patch((values) => ({ vehicle: { plate: values.plate.trim(), ...(values.country && { country: values.country.toUpperCase() }) } })) },
+    { name: "request", label: t("stay.request"), ask: t("stay.request_ask", { who }), fields: [{ name: "text", label: t("stay.fact_request"), value: stay.request, max: WORDS_MAX }], act: patch((values) => ({ request: values.text.trim() || null })) },
     stay.ticket_lost ? null : { name: "lost", label: t("stay.lost"), ask: t("stay.lost_ask"), act: patch(() => ({ ticket_lost: true })) },
     { name: "end", label: t("stay.end"), ask: t("stay.end_ask", { who }), act: (_, id) => request(`${path(stay.id)}/exit`, { method: "POST", body: {}, headers: { "Idempotency-Key": id } }) },
   ];

@@ -204,3 +204,102 @@ async fn no_person_and_no_plate_is_in_the_log_or_the_figures() {
     }
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_in_ones_own_words_is_seen_by_its_holder_and_staff_and_can_be_taken_back() {
+    let server = with_lot(2).await;
+    let mut body = window(60, 120);
+    body["request"] = json!("  close to the lift, please\r\nwe have a pram ");
+    body["vehicle"] = json!({"plate": "B-XY 1", "country": "D"});
+    body["id"] = json!("01990000-0000-7000-8000-000000000001");
+    let made = book(&server, "ann", &body).await.expect(201);
+    let said = json!("close to the lift, please\nwe have a pram");
+    assert_eq!((&made["request"], &made["version"]), (&said, &json!(1)));
+    let again = book(&server, "ann", &body).await.expect(201);
+    assert_eq!((&again["id"], &again["request"]), (&made["id"], &said), "a retry");
+    let shown = server.get(Role::Staff, &at(&made)).await.expect(200);
+    assert_eq!(shown["request"], said);
+    let listed = server.get(Role::Staff, &format!("{PATH}?lot=L1")).await.expect(200);
+    assert_eq!(listed["items"][0]["request"], said);
+    let foreign = as_driver(&server, "eve", Method::GET, &at(&made), None).await;
+    assert_eq!(foreign.code(), "reservation_not_found");
+
+    let patch = async |who, body: Value| {
+        as_driver(&server, who, Method::PATCH, &at(&made), Some(&body)).await
+    };
+    let other = patch("ann", json!({"request": "a wide place"})).await;
+    assert_eq!((etag(&other), &other.expect(200)["request"]), ("\"2\"", &json!("a wide place")));
+    let same = patch("ann", json!({"request": "a wide place "})).await;
+    assert_eq!(etag(&same), "\"2\"", "nothing new");
+    assert_eq!(patch("eve", json!({"request": "mine"})).await.code(), "reservation_not_found");
+    // Both, or neither.
+    let taken = json!({"lot": "L1", "slot": "A-1", "from": minutes(120), "to": minutes(180)});
+    book(&server, "bob", &taken).await.expect(201);
+    let refused = patch("ann", json!({"request": "more time", "to": minutes(150)})).await;
+    assert_eq!(refused.code(), "slot_taken");
+    let both = patch("ann", json!({"request": "less time", "to": minutes(110)})).await.expect(200);
+    assert_eq!((&both["request"], &both["to"]), (&json!("less time"), &json!(minutes(110))));
+    let gone = patch("ann", json!({"request": null})).await.expect(200);
+    assert_eq!(gone.get("request"), None);
+    let blank = patch("ann", json!({"request": " \n "})).await.expect(200);
+    assert_eq!((blank.get("request"), &blank["version"]), (None, &gone["version"]));
+
+    for (text, why) in [("x".repeat(501), "501 characters"), ("bell\u{7}".to_owned(), "U+0007")] {
+        let refused = patch("ann", json!({"request": text})).await;
+        assert_eq!(refused.code(), "validation_failed");
+        let fault = &refused.expect(422)["errors"][0];
+        assert_eq!(fault["pointer"], "/request");
+        assert!(fault["detail"].as_str().unwrap().contains(why), "{fault}");
+        body["request"] = json!(text);
+        body["id"] = json!("01990000-0000-7000-8000-000000000002");
+        assert_eq!(book(&server, "ann", &body).await.code(), "validation_failed");
+    }
+    assert_eq!(patch("ann", json!({"request": 7})).await.code(), "malformed_request");
+
+    // Nobody's words are in the log.
+    let events = server.get(Role::Operator, "/api/v1/events?lot=L1&limit=500").await.expect(200);
+    let told = events["items"].as_array().unwrap().iter();
+    let told: Vec<_> = told.filter(|event| event["type"] == "reservation.requested").collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(!events.to_string().contains("wide place"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_outlives_a_restart_and_comes_along_to_the_gate() {
+    let server = with_lot(2).await;
+    let mut body = window(-1, 120);
+    body["request"] = json!("the cable is stuck");
+    let made = book(&server, "ann", &body).await.expect(201);
+    let series = json!({
+        "lot": "L1", "slot": "A-2", "from": minutes(60), "to": minutes(90), "request": "each time",
+        "repeat": {"every": "day", "until": &minutes(3 * 24 * 60)[..10]}
+    });
+    let series =
+        server.post(Role::Driver, "/api/v1/reservations/series", &series).await.expect(201);
+    assert!(series["items"].as_array().unwrap().len() > 1);
+    for occurrence in series["items"].as_array().unwrap() {
+        assert_eq!(occurrence["request"], "each time");
+    }
+    let server = Server::start_in(server.stop().await, |_| {}).await;
+    let shown = as_driver(&server, "ann", Method::GET, &at(&made), None).await.expect(200);
+    assert_eq!(shown["request"], "the cable is stuck");
+    let scan = json!({"lot": "L1", "direction": "entry", "credential": {"qr": shown["qr"]}});
+    let opened = server.post(Role::Device, "/api/v1/scans", &scan).await.expect(200);
+    assert_eq!(opened["session"]["request"], "the cable is stuck");
+
+    // Who is there asks for his own stay; what else is put right is for staff.
+    let stay = format!("/api/v1/sessions/{}", opened["session"]["id"].as_str().unwrap());
+    let patch =
+        async |who, body: Value| as_driver(&server, who, Method::PATCH, &stay, Some(&body)).await;
+    let asked = patch("ann", json!({"request": "a receipt, please"})).await.expect(200);
+    assert_eq!(asked["request"], "a receipt, please");
+    assert_eq!(patch("eve", json!({"request": "mine"})).await.code(), "session_not_found");
+    assert_eq!(patch("ann", json!({"slot": "A-2"})).await.code(), "role_not_allowed");
+    let two = patch("ann", json!({"request": "this", "slot": "A-2"})).await;
+    assert_eq!(two.code(), "validation_failed");
+    let (sam, nothing) = (token_of(Role::Staff, "sam"), json!({"request": null}));
+    let back = server.send(Method::PATCH, &stay, Some(&sam), Some(&nothing)).await.expect(200);
+    assert_eq!(back["request"], "the cable is stuck", "what he asked for when he booked");
+    server.stop().await;
+}

@@ -14,6 +14,8 @@ pub enum PersonKind {
     Subject,
     /// A vehicle: country and plate.
     Vehicle,
+    /// What somebody asks for, behind whoever it is that asks.
+    Request,
 }
 
 /// What a clear text is found by: texts with one identity have one pseudonym, and the first of them is what it

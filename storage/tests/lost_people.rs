@@ -58,6 +58,7 @@ fn settled(dir: &Path) -> Vec<Pseudonym> {
         vehicle: None,
         price: None,
         series: None,
+        request: None,
     };
     let event = Event::Lot(lot::Event::Reserved(Box::new(reserved)));
     journal.commit(&[author.record(A, event)]).unwrap();

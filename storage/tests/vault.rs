@@ -203,7 +203,7 @@ fn newcomers_beyond_the_bound_are_sent_away_until_the_journal_has_written_the_ot
 /// Plates without their blanks and dashes: what a gateway would say.
 fn without_separators(kind: PersonKind, clear: &str) -> Cow<'_, str> {
     match kind {
-        PersonKind::Subject => Cow::Borrowed(clear),
+        PersonKind::Subject | PersonKind::Request => Cow::Borrowed(clear),
         PersonKind::Vehicle => clear.replace([' ', '-'], "").into(),
     }
 }

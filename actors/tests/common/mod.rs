@@ -114,6 +114,7 @@ pub fn reserve(id: u128, choice: Choice, window: Window, hold: Option<u32>) -> C
         vehicle_type: None,
         discounts: Box::default(),
         series: None,
+        request: None,
     })
 }
 

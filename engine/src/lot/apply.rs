@@ -95,6 +95,13 @@ impl Register {
             }
             Event::HoldEnded { id } => self.step(*id, at, |r| r.shown = false),
             Event::Reminded { id, of } => self.step(*id, at, |r| r.reminded = Some(*of)),
+            Event::Requested { id, request } => {
+                let effect = self.step(*id, at, |_| {});
+                if effect != Effect::Nothing {
+                    self.requests.put((*id).into(), *request);
+                }
+                effect
+            }
             Event::Session(event) => self.stay(event, at),
             Event::Payment(event) => {
                 self.payments.apply(event, at);
@@ -218,6 +225,9 @@ impl Register {
             return Effect::Nothing;
         }
         promise.timeline.insert(Span { window, owner: id.into() });
+        if reserved.request.is_some() {
+            self.requests.put(id.into(), reserved.request);
+        }
         Effect::Reservation { before: None, after, stay: None }
     }
 
@@ -289,7 +299,14 @@ impl Register {
     }
 
     fn stay(&mut self, event: &session::Event, at: Timestamp) -> Effect {
+        let oldest = self.stays.oldest_ended().filter(|_| !self.requests.is_empty());
         let Some(moved) = self.stays.apply(event, at) else { return Effect::Nothing };
+        if let Some(forgotten) = oldest.filter(|id| self.stays.get(*id).is_none()) {
+            self.requests.forget(Owner::Session(forgotten));
+        }
+        if let session::Event::Requested { id, request } = event {
+            self.requests.put(Owner::Session(*id), *request);
+        }
         let before = moved.before.as_ref().and_then(|session| session.span());
         let after = moved.after.span();
         if before != after {
@@ -335,6 +352,7 @@ impl Register {
         while self.ended.len() > ENDED_RESERVATIONS_KEPT_PER_LOT {
             if let Some(id) = self.ended.pop_front() {
                 self.reservations.remove(&id);
+                self.requests.forget(id.into());
             }
         }
     }

@@ -91,6 +91,13 @@ pub enum Event {
         /// Of what.
         of: Reminder,
     },
+    /// Its holder asks for something in his own words, or for nothing any more.
+    Requested {
+        /// Which.
+        id: ReservationId,
+        /// What.
+        request: Option<Pseudonym>,
+    },
     /// Something about a stay.
     Session(session::Event),
     /// Something about a payment.
@@ -137,6 +144,8 @@ pub struct Reserved {
     pub price: Option<Box<Price>>,
     /// The recurring request it is an occurrence of.
     pub series: Option<SeriesId>,
+    /// What its holder asks for in his own words.
+    pub request: Option<Pseudonym>,
 }
 
 /// A promise on another slot.

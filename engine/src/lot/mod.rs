@@ -26,7 +26,9 @@ pub mod provider;
 mod register;
 mod rejection;
 mod report;
+mod requests;
 mod reservation;
+mod scan;
 pub mod session;
 pub mod shift;
 mod stays;
@@ -40,8 +42,8 @@ use std::sync::Arc;
 
 pub use apply::{Effect, apply};
 pub use command::{
-    Caller, Choice, Command, CountOutcome, CountState, Credential, LotPatch, Outcome, Pay,
-    PaymentStep, Reserve, Scan, Scanner, Service, SlotPatch, StayChange, TariffChange,
+    Caller, Choice, Command, CountOutcome, CountState, LotPatch, Outcome, Pay, PaymentStep,
+    Reserve, Service, SlotPatch, StayChange, TariffChange,
 };
 pub use decide::{Decision, Events, Heartbeat, decide};
 pub use event::{Event, LotValues, MovedTo, Reserved, SlotValues};
@@ -57,7 +59,9 @@ pub use pricing::{Ask, Bill, Price, Terms};
 pub use register::Register;
 pub use rejection::Rejection;
 pub use report::{Report, ViolationChange};
+pub use requests::Requests;
 pub use reservation::{Due, Proof, Reminder, Reservation, State};
+pub use scan::{Credential, Scan, Scanner};
 pub use session::Session;
 pub use shift::{Shift, Shifts};
 pub use stays::{Moved, Stays};
@@ -68,7 +72,7 @@ pub use waiting::{Waiter, WaiterTerms, WaitingList};
 
 use index::Index;
 
-use crate::ids::{ReservationId, SlotIndex};
+use crate::ids::{Pseudonym, ReservationId, SlotIndex};
 use crate::limits::RESERVATIONS_PER_SLOT_MAX;
 use crate::money::{Amount, PerMille};
 use crate::spec::Spec;
@@ -169,6 +173,8 @@ pub struct LotParts {
     pub tariffs: Vec<Arc<Tariff>>,
     /// Where they apply.
     pub assignments: Vec<Assignment>,
+    /// What people ask for, in order of what it is about.
+    pub requests: Vec<(Owner, Pseudonym)>,
 }
 
 impl Deref for Lot {

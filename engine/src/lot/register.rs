@@ -13,15 +13,17 @@ use imbl::{OrdMap, Vector};
 use super::ledger::Accounts;
 use super::passes::Passes;
 use super::payment::Payments;
+use super::requests::Requests;
 use super::shift::Shifts;
 use super::stays::Stays;
 use super::timeline::Owner;
 use super::violation::Violations;
 use super::waiting::WaitingList;
 use super::{
-    CountState, Heartbeat, LotParts, Needs, Promise, Reservation, Service, Span, Tally, Timeline,
+    CountState, Heartbeat, LotParts, Needs, Promise, Reservation, Service, Session, Span, Tally,
+    Timeline,
 };
-use crate::ids::{ReservationId, SlotIndex};
+use crate::ids::{Pseudonym, ReservationId, SlotIndex};
 use crate::spec::{Kind, Place, Spec};
 use crate::tariff::{Book, Zone};
 use crate::time::{Timestamp, Window};
@@ -44,6 +46,7 @@ pub struct Register {
     pub(super) shifts: Shifts,
     pub(super) accounts: Accounts,
     pub(super) tariffs: Book,
+    pub(super) requests: Requests,
     /// The resolved time zone of the lot.
     pub(super) zone: Zone,
 }
@@ -59,23 +62,7 @@ impl Register {
     #[must_use]
     pub fn new(spec: Arc<Spec>) -> Self {
         let slots = vec![(Service::InService, 0); spec.slots.len()];
-        Self::from_parts(LotParts {
-            spec,
-            version: 1,
-            slots,
-            reservations: Vec::new(),
-            tally: Tally::default(),
-            sessions: Vec::new(),
-            payments: Vec::new(),
-            violations: Vec::new(),
-            passes: Vec::new(),
-            guests: Vec::new(),
-            waiting: Vec::new(),
-            shifts: Vec::new(),
-            accounts: (0, Vec::new()),
-            tariffs: Vec::new(),
-            assignments: Vec::new(),
-        })
+        Self::from_parts(LotParts { spec, version: 1, slots, ..LotParts::default() })
     }
 
     /// As it was taken apart by [`Register::parts`]. Total: the specification says how many slots there
@@ -114,6 +101,11 @@ impl Register {
             Promise { service, version, timeline: Timeline::of(spans), shown: None }
         });
         let zone = zone_of(&parts.spec.place);
+        let requests = Requests::from_parts(parts.requests, |about| match about {
+            Owner::Reservation(id) => reservations.contains_key(&id),
+            Owner::Session(id) => stays.get(id).is_some(),
+            Owner::Vehicle(_) | Owner::Pass(_) => false,
+        });
         let mut register = Self {
             spec: parts.spec,
             version: parts.version,
@@ -129,6 +121,7 @@ impl Register {
             shifts: Shifts::from_parts(parts.shifts),
             accounts: Accounts::from_parts(parts.accounts),
             tariffs: Book::from_parts(parts.tariffs, parts.assignments),
+            requests,
             zone,
         };
         shown.into_iter().for_each(|slot| register.reshow(slot));
@@ -156,6 +149,7 @@ impl Register {
             accounts: self.accounts.parts(),
             tariffs: self.tariffs.tariffs().cloned().collect(),
             assignments: self.tariffs.assignments().cloned().collect(),
+            requests: self.requests.all().collect(),
         }
     }
 
@@ -199,6 +193,20 @@ impl Register {
     #[must_use]
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
+    }
+
+    /// What people ask for in their own words.
+    #[must_use]
+    pub fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// What somebody asks for who is there: himself, or when he reserved.
+    #[must_use]
+    pub fn request_of_stay(&self, session: &Session) -> Option<Pseudonym> {
+        let reserved = session.reservation().map(Owner::Reservation);
+        let own = self.requests.about(Owner::Session(session.id));
+        own.or_else(|| reserved.and_then(|about| self.requests.about(about)))
     }
 
     /// The tariffs it knows and where they apply.

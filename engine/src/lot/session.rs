@@ -144,6 +144,7 @@ impl Event {
             | Self::Overstayed { .. }
             | Self::Identified { .. }
             | Self::TicketLost { .. }
+            | Self::Requested { .. }
             | Self::Settled { .. }
             | Self::Abandoned { .. } => None,
         }
@@ -159,6 +160,7 @@ impl Event {
             | Self::Overstayed { id }
             | Self::Identified { id, .. }
             | Self::TicketLost { id }
+            | Self::Requested { id, .. }
             | Self::Settled { id, .. }
             | Self::Abandoned { id, .. } => Some(*id),
             Self::Denied(_) => None,
@@ -247,6 +249,13 @@ pub enum Event {
     TicketLost {
         /// Which.
         id: SessionId,
+    },
+    /// Somebody asks for something in his own words, or for nothing any more.
+    Requested {
+        /// Which.
+        id: SessionId,
+        /// What.
+        request: Option<Pseudonym>,
     },
     /// Paid up to now.
     Settled {

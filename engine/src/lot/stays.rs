@@ -136,6 +136,8 @@ impl Stays {
                 self.step(*id, at, |session| session.vehicle = Some(*vehicle))
             }
             Event::TicketLost { id } => self.step(*id, at, |session| session.ticket_lost = true),
+            // What is asked for lies beside the stays; the stay is another version of itself.
+            Event::Requested { id, .. } => self.step(*id, at, |_| {}),
             Event::Settled { id, fee, leave_by } => self.step(*id, at, |session| {
                 let fee = Arc::new((**fee).clone());
                 session.settled = Some(Settled { fee, leave_by: *leave_by });

@@ -133,6 +133,7 @@ pub fn reserve_slot(id: u32, slot: u16, window: Window) -> Reserve {
         vehicle_type: None,
         discounts: Box::default(),
         series: None,
+        request: None,
     }
 }
 
@@ -338,7 +339,7 @@ pub fn cancel(id: u32, by: Caller) -> lot::Command {
 
 pub fn modify(id: u32, from: Option<Timestamp>, to: Option<Timestamp>) -> lot::Command {
     let (id, by) = (reservation(id), Caller::Staff);
-    lot::Command::Modify { id, choice: None, from, to, expected_version: None, by }
+    lot::Command::Modify { id, choice: None, from, to, request: None, expected_version: None, by }
 }
 
 /// The name of a value's variant, without what it carries.

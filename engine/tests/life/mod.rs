@@ -231,6 +231,7 @@ pub fn modify_to(id: u32, choice: Option<Choice>, to_seconds: i64) -> Command {
         choice,
         from: None,
         to: Some(at(to_seconds)),
+        request: None,
         expected_version: None,
         by: Caller::Staff,
     }

@@ -83,6 +83,7 @@ impl Draw<'_> {
             vehicle_type: None,
             discounts: if extra == 5 { [Box::from("half")].into() } else { Box::default() },
             series: None,
+            request: None,
         }
     }
 
@@ -299,6 +300,7 @@ impl Draw<'_> {
                 choice: if self.is_one_in(3) { Some(self.choice()) } else { None },
                 from: if self.is_one_in(3) { Some(self.grid(-1, 12)) } else { None },
                 to: Some(self.grid(0, 20)),
+                request: None,
                 expected_version: None,
                 by: self.caller(),
             },

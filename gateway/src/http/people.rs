@@ -4,12 +4,14 @@ use lotkeeper_actors::LotView;
 use lotkeeper_engine::ids::Pseudonym;
 use lotkeeper_engine::limits::NEAR_PLATES_MAX;
 use lotkeeper_storage::PersonKind;
+use uuid::Uuid;
 
 use super::answer::{invalid, unreadable};
 use crate::app::App;
 use crate::auth::Principal;
 use crate::error::Problem;
 use crate::plate::{Country, Stated, compact, countries, one_edit};
+use crate::wire::request::{self as wire, InClear};
 use crate::wire::vehicle::Vehicle;
 
 /// The pseudonym of a clear text, made when there is none.
@@ -40,6 +42,35 @@ pub fn vehicle(app: &App, vehicle: Option<Pseudonym>) -> Result<Option<Vehicle>,
     let clear = app.engine.vault().reveal(pseudonym);
     let clear = clear.map_err(|error| unreadable("vault", &error))?;
     Ok(clear.map(|clear| Vehicle::from_canonical(&clear)))
+}
+
+/// The pseudonym of what somebody asks for; nothing where that is nothing. The same words of two people are two.
+pub fn asked(
+    app: &App,
+    principal: &Principal,
+    whose: Uuid,
+    text: Option<&str>,
+) -> Result<Option<Pseudonym>, Problem> {
+    let text = match text {
+        Some(text) => wire::asked(text).map_err(|fault| invalid(vec![fault]))?,
+        None => None,
+    };
+    let clear = text.map(|text| format!("{whose} {text}"));
+    clear.map(|clear| pseudonym(app, principal, PersonKind::Request, &clear)).transpose()
+}
+
+/// A vehicle and a request in clear; nothing of either once it was erased.
+pub fn in_clear(
+    app: &App,
+    vehicle: Option<Pseudonym>,
+    request: Option<Pseudonym>,
+) -> Result<InClear, Problem> {
+    let vehicle = self::vehicle(app, vehicle)?;
+    let Some(request) = request else { return Ok(InClear { vehicle, request: None }) };
+    let clear = app.engine.vault().reveal(request);
+    let clear = clear.map_err(|error| unreadable("vault", &error))?;
+    let request = clear.as_deref().and_then(|clear| Some(clear.split_once(' ')?.1.to_owned()));
+    Ok(InClear { vehicle, request })
 }
 
 /// The country a lot lies in.

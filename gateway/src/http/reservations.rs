@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::auth::{Access, Principal};
 use crate::credential::{Claim, Kind};
 use crate::error::{self, Problem};
+use crate::wire::request::InClear;
 use crate::wire::reservation::{
     self as wire, Cancellation, NeedsBody, NewReservation, NoChoice, Nothing, ReservationBody,
     ReservationPatch,
@@ -60,16 +61,18 @@ pub async fn create(
         Some(vehicle) => Some(Clear::of(&app, &principal, &lot, vehicle)?),
         None => None,
     };
+    let holder = people::pseudonym(&app, &principal, PersonKind::Subject, &principal.subject)?;
     let command = Command::Reserve(Reserve {
         id: ReservationId(request.id.unwrap_or_else(Uuid::now_v7)),
         choice,
         window: request.window(),
         hold: request.hold(),
-        holder: people::pseudonym(&app, &principal, PersonKind::Subject, &principal.subject)?,
+        holder,
         vehicle: vehicle.as_ref().map(|vehicle| vehicle.pseudonym),
         vehicle_type: request.priced_type(),
         discounts: request.discounts.iter().map(|code| code.as_str().into()).collect(),
         series: None,
+        request: people::asked(&app, &principal, holder.0, request.request.as_deref())?,
     });
     let done = send(&app, &lot, command, origin).await?;
     let answer = shown(&app, &done, StatusCode::CREATED, vehicle)?;
@@ -136,25 +139,28 @@ fn shown(
     let view = done.lot.view();
     let body = match brought.filter(|clear| reservation.vehicle == Some(clear.pseudonym)) {
         Some(clear) => {
-            let vehicle = Vehicle::from_canonical(&clear.canonical);
+            let vehicle = Some(Vehicle::from_canonical(&clear.canonical));
+            let request = view.lot.requests().about(reservation.id.into());
+            let in_clear = InClear { vehicle, ..people::in_clear(app, None, request)? };
             let qr = token(app, &view, reservation);
-            ReservationBody::of(reservation, &view.lot, done.lot_seq, Some(vehicle), qr)
+            ReservationBody::of(reservation, &view.lot, done.lot_seq, in_clear, qr)
         }
         None => reveal(app, reservation, &view, done.lot_seq)?,
     };
     Ok(answer::with_version(answer::json(status, &body)?, body.version))
 }
 
-/// A reservation with its plate in clear: for its holder and staff.
+/// A reservation with its plate and its request in clear: for its holder and staff.
 pub fn reveal(
     app: &App,
     reservation: &Reservation,
     view: &LotView,
     lot_seq: u64,
 ) -> Result<ReservationBody, Problem> {
-    let vehicle = people::vehicle(app, reservation.vehicle)?;
+    let request = view.lot.requests().about(reservation.id.into());
+    let in_clear = people::in_clear(app, reservation.vehicle, request)?;
     let qr = token(app, view, reservation);
-    Ok(ReservationBody::of(reservation, &view.lot, lot_seq, vehicle, qr))
+    Ok(ReservationBody::of(reservation, &view.lot, lot_seq, in_clear, qr))
 }
 
 /// A reservation with the stay that came of it, as its holder sees both.
@@ -228,7 +234,8 @@ pub async fn show(
 /// Move a reservation
 ///
 /// To another window, another slot, or both; shorter, longer, and while the vehicle is inside its end. When that
-/// is refused, the old promise stays. The price follows the window, under the tariff of the booking.
+/// is refused, the old promise stays. The price follows the window, under the tariff of the booking. `request` says
+/// what its holder asks for from now on; alone, it moves nothing.
 #[utoipa::path(
     patch, path = "/api/v1/reservations/{id}", tag = "reservations", operation_id = "changeReservation",
     params(
@@ -269,6 +276,13 @@ pub async fn change(
         },
         from: request.from.map(|from| from.0),
         to: request.to.map(|to| to.0),
+        request: match &request.request {
+            Some(text) => {
+                let whose = target.last.holder.0;
+                Some(people::asked(&app, &principal, whose, text.as_deref())?)
+            }
+            None => None,
+        },
         expected_version: if_match.expected(target.last.version)?,
         by,
     };

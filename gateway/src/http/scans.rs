@@ -225,6 +225,7 @@ pub fn body(
     lot_seq: u64,
 ) -> Result<SessionBody, Problem> {
     let now: Timestamp = app.engine.now();
-    let vehicle = people::vehicle(app, session.vehicle)?;
-    Ok(SessionBody::of(session, &view.lot, (lot_seq, now), vehicle))
+    let request = view.lot.request_of_stay(session);
+    let in_clear = people::in_clear(app, session.vehicle, request)?;
+    Ok(SessionBody::of(session, &view.lot, (lot_seq, now), in_clear))
 }

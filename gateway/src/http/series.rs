@@ -53,6 +53,7 @@ pub async fn create(
         None => None,
     };
     let holder = people::pseudonym(&app, &principal, PersonKind::Subject, &principal.subject)?;
+    let asked = people::asked(&app, &principal, holder.0, request.request.as_deref())?;
     let series = SeriesId(request.id.unwrap_or_else(Uuid::now_v7));
     let origin = intent.origin(&app, &principal, body.bytes(), request.id)?;
     let occurrence = |window| Reserve {
@@ -65,6 +66,7 @@ pub async fn create(
         vehicle_type: one.priced_type(),
         discounts: request.discounts.iter().map(|code| code.as_str().into()).collect(),
         series: Some(series),
+        request: asked,
     };
     let occurrences = windows.into_iter().map(occurrence).collect();
     let done = send(&app, &lot, Command::ReserveSeries(occurrences), origin).await?;
@@ -92,5 +94,6 @@ fn as_one(request: &NewSeriesBody) -> NewReservation {
         hold_seconds: request.hold_seconds,
         vehicle_type: None,
         discounts: request.discounts.clone(),
+        request: request.request.clone(),
     }
 }

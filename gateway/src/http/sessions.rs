@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use lotkeeper_actors::{CommandError, Done, Item, LotHandle, Origin};
+use lotkeeper_actors::{CommandError, Done, Item, Origin};
 use lotkeeper_engine::ids::{Pseudonym, Reference, ReservationId, SessionId};
 use lotkeeper_engine::lot::session::Session;
 use lotkeeper_engine::lot::{Command, Rejection, StayChange};
@@ -202,7 +202,8 @@ fn may_see(app: &App, principal: &Principal, session: &Session) -> Result<bool, 
 
 /// Correct a stay
 ///
-/// Its slot, its vehicle, or that its ticket is lost; one of them at a time. Role staff.
+/// Its slot, its vehicle, that its ticket is lost, or what somebody asks for; one of them at a time. Role staff; what
+/// they ask for drivers say of their own stays.
 #[utoipa::path(
     patch, path = "/api/v1/sessions/{id}", tag = "sessions", operation_id = "changeSession",
     params(
@@ -227,10 +228,13 @@ pub async fn change(
     intent: Intent,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    principal.require(Access::Staff)?;
     let target = target(&app, &principal, &id).await?;
     let request: SessionPatch = body.parse()?;
-    let change = change_of(&app, &principal, &target.lot, &request)?;
+    // Whoever may see a stay may ask for something.
+    if request.request.is_none() {
+        principal.require(Access::Staff)?;
+    }
+    let change = change_of(&app, &principal, &target, &request)?;
     let expected_version = if_match.expected(target.document.version)?;
     let id = target.document.id;
     let command = Command::ChangeStay { id, change, expected_version };
@@ -268,12 +272,18 @@ async fn sent(
 fn change_of(
     app: &App,
     principal: &Principal,
-    lot: &LotHandle,
+    Item { lot, document: stay, .. }: &Item<Session>,
     request: &SessionPatch,
 ) -> Result<StayChange, Problem> {
+    let request_given = request.request.is_some();
     let given = [request.slot.is_some(), request.vehicle.is_some(), request.ticket_lost];
-    if given.iter().filter(|given| **given).count() != 1 {
-        return Err(Problem::field("", "give one of `slot`, `vehicle` and `ticket_lost`"));
+    if given.iter().filter(|given| **given).count() + usize::from(request_given) != 1 {
+        let detail = "give one of `slot`, `vehicle`, `ticket_lost` and `request`";
+        return Err(Problem::field("", detail));
+    }
+    if let Some(text) = &request.request {
+        let whose = stay.holder.map_or(stay.id.0, |holder| holder.0);
+        return Ok(StayChange::Request(people::asked(app, principal, whose, text.as_deref())?));
     }
     if let Some(slot) = &request.slot {
         let slot = match slot {

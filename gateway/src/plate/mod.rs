@@ -35,7 +35,7 @@ fn known(country: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn identity(kind: PersonKind, clear: &str) -> Cow<'_, str> {
     match kind {
-        PersonKind::Subject => Cow::Borrowed(clear),
+        PersonKind::Subject | PersonKind::Request => Cow::Borrowed(clear),
         PersonKind::Vehicle => {
             let (country, plate) = clear.split_once(' ').unwrap_or(("", clear));
             match compact(plate, Country::parse(country)) {

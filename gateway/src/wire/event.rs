@@ -116,6 +116,7 @@ impl Subject {
                 | E::HoldBegan { id }
                 | E::HoldEnded { id }
                 | E::Reminded { id, .. }
+                | E::Requested { id, .. }
                 | E::CheckedIn { id, .. }
                 | E::NoShow { id }
                 | E::Completed { id } => {
@@ -245,6 +246,7 @@ fn data(event: &Event, spec: &Spec) -> Value {
             E::Modified { window, price, .. } => moved(*window, price.as_deref(), spec),
             E::Moved(to) => moved(to.window, to.price.as_deref(), spec),
             E::Reminded { of, .. } => json!({"of": Reminder::from(*of)}),
+            E::Requested { request, .. } => json!({"request": request.map(|request| request.0)}),
             E::Session(event) => event_money::stay(event, spec),
             E::Payment(event) => event_money::payment(event, spec),
             E::Violation(event) => violation::told(event, spec),
@@ -299,6 +301,7 @@ fn promise(reserved: &Reserved, spec: &Spec) -> Value {
         "expires_at": reserved.expires_at.map(Instant),
         "holder": reserved.holder.0,
         "vehicle": reserved.vehicle.map(|vehicle| vehicle.0),
+        "request": reserved.request.map(|request| request.0),
     })
 }
 

@@ -1,4 +1,4 @@
-//! What is told of events about stays and money. People and vehicles are pseudonyms here.
+//! What is told of events about stays and money. People, vehicles and requests are pseudonyms here.
 
 use lotkeeper_engine::lot::payment::{self, Method};
 use lotkeeper_engine::lot::provider::Transfer;
@@ -23,6 +23,7 @@ pub(super) fn stay(event: &session::Event, spec: &Spec) -> Value {
             "slot": slot.and_then(|slot| spec.slot(slot)).map(|slot| &*slot.code),
             "until": claim.map(|claim| Instant(claim.to)),
         }),
+        E::Requested { request, .. } => json!({"request": request.map(|request| request.0)}),
         E::Identified { vehicle, .. } => json!({"vehicle": vehicle.0}),
         E::Settled { fee, leave_by, .. } => {
             json!({"fee": money(fee.total, spec), "leave_by": Instant(*leave_by)})

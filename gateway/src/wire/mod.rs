@@ -25,6 +25,7 @@ pub mod place;
 pub mod pointer;
 pub mod readings;
 pub mod readings_binary;
+pub mod request;
 pub mod reservation;
 pub mod rules;
 pub mod scan_record;

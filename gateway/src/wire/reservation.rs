@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::instant::Instant;
 use super::money::MoneyBody;
 use super::names::{PaidState, ReservationState, Size};
+use super::request::{InClear, asked, some};
 use super::tariff::FeeBody;
 use super::vehicle::Vehicle;
 use super::{code_fault, fault, is_code};
@@ -53,6 +54,10 @@ pub struct NewReservation {
     /// Codes of discounts.
     #[serde(default)]
     pub discounts: Vec<String>,
+    /// What one asks for in one's own words, 500 characters at most. Nothing hangs on it.
+    #[serde(default)]
+    #[schema(example = "Close to the lift, please: we have a pram.")]
+    pub request: Option<String>,
 }
 
 /// What a slot must have.
@@ -132,6 +137,7 @@ impl NewReservation {
         if let Some(vehicle) = &self.vehicle {
             faults.extend(vehicle.canonical().err().unwrap_or_default());
         }
+        faults.extend(self.request.as_deref().and_then(|text| asked(text).err()));
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
@@ -185,7 +191,7 @@ pub fn choice(
     needs.map(Choice::Any).ok_or(NoChoice::NoSlotFits)
 }
 
-/// A new window; what is left out stays.
+/// A new window, slot or request; what is left out stays.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"to": "2026-03-01T12:00:00Z"}))]
@@ -202,6 +208,10 @@ pub struct ReservationPatch {
     /// What another slot must have; the own one is kept where it has that and is open.
     #[serde(default)]
     pub needs: Option<NeedsBody>,
+    /// What one asks for from now on, 500 characters at most; null for nothing any more.
+    #[serde(default, deserialize_with = "some")]
+    #[schema(value_type = Option<String>)]
+    pub request: Option<Option<String>>,
 }
 
 /// Why a reservation is given up.
@@ -271,6 +281,9 @@ pub struct ReservationBody {
     /// Why it was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What its holder asks for in his own words; until the lot forgets the reservation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     /// When it was made.
     pub created_at: Instant,
     /// When it last changed.
@@ -282,13 +295,13 @@ pub struct ReservationBody {
 }
 
 impl ReservationBody {
-    /// Of a reservation of a lot; `vehicle` is in clear, for its holder and staff.
+    /// Of a reservation of a lot; what is in clear is for its holder and staff.
     #[must_use]
     pub fn of(
         reservation: &Reservation,
         register: &Register,
         lot_seq: u64,
-        vehicle: Option<Vehicle>,
+        InClear { vehicle, request }: InClear,
         qr: Option<String>,
     ) -> Self {
         let spec = register.spec();
@@ -321,6 +334,7 @@ impl ReservationBody {
             series: reservation.series.map(|series| series.0),
             qr,
             reason: reservation.reason.as_ref().map(ToString::to_string),
+            request,
             created_at: Instant(reservation.created_at),
             updated_at: Instant(reservation.updated_at),
             version: reservation.version,

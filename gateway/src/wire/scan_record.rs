@@ -125,6 +125,7 @@ impl Told {
             | Event::Overstayed { .. }
             | Event::Identified { .. }
             | Event::TicketLost { .. }
+            | Event::Requested { .. }
             | Event::Settled { .. }
             | Event::Abandoned { .. } => None,
         }

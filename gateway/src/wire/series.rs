@@ -75,6 +75,9 @@ pub struct NewSeriesBody {
     /// Codes of discounts.
     #[serde(default)]
     pub discounts: Vec<String>,
+    /// What one asks for in one's own words, 500 characters at most, for each of them.
+    #[serde(default)]
+    pub request: Option<String>,
 }
 
 /// A recurring reservation.

@@ -4,13 +4,14 @@ use lotkeeper_engine::lot::session::{Origin, Scanned, Session, Verdict};
 use lotkeeper_engine::lot::{Register, StayChange};
 use lotkeeper_engine::spec::Fault;
 use lotkeeper_engine::time::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::instant::Instant;
 use super::money::MoneyBody;
 use super::names::{Decision, DenyCode, Direction, OpenCode, OriginName, SessionState, Size};
+use super::request::{InClear, some};
 use super::reservation::reference;
 use super::tariff::FeeBody;
 use super::vehicle::Vehicle;
@@ -178,6 +179,9 @@ pub struct SessionBody {
     pub leave_by: Option<Instant>,
     /// Its ticket is lost.
     pub ticket_lost: bool,
+    /// What somebody asks for in his own words, now or when he reserved; until the lot forgets the stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     /// When it last changed.
     pub updated_at: Instant,
     /// Changes so far: the value of its `ETag`.
@@ -187,13 +191,13 @@ pub struct SessionBody {
 }
 
 impl SessionBody {
-    /// Of a stay of a lot, as of `now`; `vehicle` is in clear, for its holder and staff.
+    /// Of a stay of a lot, as of `now`; what is in clear is for its holder and staff.
     #[must_use]
     pub fn of(
         session: &Session,
         register: &Register,
         (lot_seq, now): (u64, Timestamp),
-        vehicle: Option<Vehicle>,
+        InClear { vehicle, request }: InClear,
     ) -> Self {
         let spec = register.spec();
         let fee_body =
@@ -233,6 +237,7 @@ impl SessionBody {
             due: MoneyBody::of(owed, spec),
             leave_by: session.settled.as_ref().map(|settled| Instant(settled.leave_by)),
             ticket_lost: session.ticket_lost,
+            request,
             updated_at: Instant(session.updated_at),
             version: session.version,
             seq: lot_seq,
@@ -348,13 +353,11 @@ pub struct SessionPatch {
     /// Its ticket is lost; that cannot be taken back.
     #[serde(default)]
     pub ticket_lost: bool,
-}
-
-/// A member that is there, be it null.
-fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
+    /// What is asked for in one's own words, 500 characters at most; null for nothing any more. Drivers say this
+    /// themselves.
+    #[serde(default, deserialize_with = "some")]
+    #[schema(value_type = Option<String>, example = "Our ticket machine swallowed the card.")]
+    pub request: Option<Option<String>>,
 }
 
 /// When staff say that a vehicle left.

@@ -106,6 +106,43 @@ async fn a_stay_is_made_longer_at_a_price_that_is_said_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_driver_asks_in_his_own_words_and_takes_it_back() {
+    let Some(page) = Browser::start().await else { return };
+    let server = town().await;
+    page.open(&book_url(&server, "&lot=L2")).await;
+    page.until("document.querySelector('.words summary') !== null").await;
+    page.click(".words summary").await;
+    page.click("#request").await;
+    page.keys("close to the lift").await;
+    // Another time is another price, and what was typed stays.
+    page.click("[data-minutes='240']").await;
+    page.until("document.querySelector('#panel .fee')?.innerText.includes('4')").await;
+    assert_eq!(
+        page.js("return document.querySelector('#request').value").await,
+        "close to the lift"
+    );
+    assert_eq!(page.js("return document.querySelector('.words').open").await, true);
+    hold_and_confirm(&page).await;
+    page.reads("[data-fact='request']", "close to the lift").await;
+    assert_eq!(bookings(&server).await[0]["request"], "close to the lift");
+    // One's own words are words: nothing of them is markup.
+    for (typed, wanted) in
+        [("<b>a wide place</b>", json!("<b>a wide place</b>")), ("", Value::Null)]
+    {
+        page.click(".words summary").await;
+        page.click("#request").await;
+        page.js("document.activeElement.value = ''").await;
+        page.keys(typed).await;
+        page.click("#request-save").await;
+        page.reads("#panel .notice", "the lot sees what you ask for").await;
+        assert_eq!(bookings(&server).await[0]["request"], wanted);
+        let shown = "return document.querySelector(\"[data-fact='request']\")?.textContent ?? null";
+        assert_eq!(page.js(shown).await, wanted);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_somebody_else_took_is_lost_and_the_next_best_is_offered() {
     let Some(page) = Browser::start().await else { return };
     let server = town().await;

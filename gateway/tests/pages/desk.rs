@@ -164,6 +164,8 @@ async fn a_stay_is_found_put_right_paid_given_back_and_ended() {
     page.reads(&fact("plate"), "HH-AC 99").await;
     act(&page, "move", "B-2").await;
     page.reads(&fact("slot"), "B-2").await;
+    act(&page, "request", "a receipt, please").await;
+    page.reads(&fact("request"), "a receipt, please").await;
     act(&page, "cash", "early").await;
     page.reads(&fact("due"), "Nothing").await;
     page.reads(&fact("payments"), "€5.00 · cash · early").await;

@@ -132,8 +132,8 @@ async fn lot_gate_direction_and_silence_are_remembered() {
 async fn booked(server: &Server, plate: &str) {
     let at = |minutes| Timestamp::now() + SignedDuration::from_mins(minutes);
     let vehicle = json!({"plate": plate});
-    let wanted =
-        json!({"lot": "L1", "slot": "A-1", "from": at(5), "to": at(65), "vehicle": vehicle});
+    let wanted = json!({"lot": "L1", "slot": "A-1", "from": at(5), "to": at(65),
+        "vehicle": vehicle, "request": "help with the cable"});
     server.post(Role::Staff, "/api/v1/reservations", &wanted).await.expect(201);
 }
 
@@ -165,6 +165,7 @@ async fn open_and_deny_differ_in_word_shape_and_colour_and_say_why() {
     page.shows("#word", "OPEN").await;
     page.shows("#reason", "Booked.").await;
     page.reads("#facts", "A-1").await;
+    page.reads("#facts", "help with the cable").await;
     page.until("document.querySelector('#say').textContent.startsWith('OPEN. B-XY 123.')").await;
     let open = page.js(SEEN).await;
     assert_eq!(page.js("return document.querySelector('#text').value").await, "");

@@ -138,6 +138,7 @@ impl Desk {
                 choice: None,
                 from: None,
                 to: Some(window(dice, now).to),
+                request: dice.one_in(2).then(|| Some(Pseudonym(Uuid::from_u128(0xA5C0)))),
                 expected_version: None,
                 by: Caller::Staff,
             },
@@ -172,6 +173,7 @@ impl Desk {
             vehicle_type: None,
             discounts: Box::default(),
             series: None,
+            request: None,
         })
     }
 

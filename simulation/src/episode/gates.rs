@@ -1,7 +1,7 @@
 //! Commands to lots with gates: every answer is predicted, what happens by itself is judged one by one.
 
 use lotkeeper_engine::lot::{
-    Command, Decision, Event, Outcome, Price, Rejection, pass, violation, waiting,
+    Command, Decision, Event, Outcome, Price, Rejection, StayChange, pass, violation, waiting,
 };
 use lotkeeper_engine::time::Timestamp;
 
@@ -94,7 +94,13 @@ fn judge(
             return what.map_or(Ok(()), Err);
         }
         Command::ChangeStay { id, change, expected_version } => {
-            till::change(model, *id, change, *expected_version)
+            let answer = till::change(model, *id, change, *expected_version);
+            if let (StayChange::Request(request), Ok(_)) = (change, &answer) {
+                let asked = till::requested(model, *id, *request).into_iter().collect();
+                let granted = answer.map(|outcome| (asked, outcome));
+                return judge_to_the_event(&granted, told, done);
+            }
+            answer
         }
         Command::ChangeTariffs(_) => Ok(Outcome::Tariffs),
         Command::ReserveSeries(_) => series(model, asked)?,

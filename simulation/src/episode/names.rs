@@ -1,12 +1,13 @@
 //! What a step is called in the tally.
 
 use lotkeeper_engine::lot::session::{DenyReason, OpenReason, Verdict};
-use lotkeeper_engine::lot::{Command, Outcome, ViolationChange, provider, shift};
+use lotkeeper_engine::lot::{Command, Outcome, StayChange, ViolationChange, provider, shift};
 
 pub(super) fn name(command: &Command, granted: Option<&Outcome>) -> &'static str {
     match (command, granted.is_some()) {
         (Command::Reserve(_), true) => "granted.reserve",
         (Command::Confirm { .. }, true) => "granted.confirm",
+        (Command::Modify { request: Some(_), .. }, true) => "granted.request",
         (Command::Modify { .. }, true) => "granted.modify",
         (Command::Cancel { .. }, true) => "granted.cancel",
         (Command::Count { .. }, true) => "granted.count",
@@ -15,6 +16,9 @@ pub(super) fn name(command: &Command, granted: Option<&Outcome>) -> &'static str
         (Command::Tick { .. }, _) => "granted.tick",
         (Command::ReserveSeries(_), true) => "granted.series",
         (Command::Scan(_), true) => scanned(granted),
+        (Command::ChangeStay { change: StayChange::Request(_), .. }, true) => {
+            "granted.request_of_stay"
+        }
         (Command::ChangeStay { .. }, true) => "granted.change_stay",
         (Command::Pay(_), true) => "granted.pay",
         (Command::StepPayment { .. }, true) => "granted.step_payment",

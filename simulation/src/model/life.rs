@@ -160,6 +160,8 @@ impl Life {
             StayEvent::Overstayed { .. } => stay.state = State::Overstaying,
             StayEvent::Identified { vehicle, .. } => stay.vehicle = Some(*vehicle),
             StayEvent::TicketLost { .. } => stay.ticket_lost = true,
+            // What is asked for is the lot's to know: only the version moves.
+            StayEvent::Requested { .. } => {}
             StayEvent::Settled { fee, leave_by, .. } => {
                 stay.settled =
                     Some(Settled { fee: Arc::new((**fee).clone()), leave_by: *leave_by });

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use lotkeeper_engine::ids::{Pseudonym, ReservationId, SlotIndex};
 use lotkeeper_engine::limits::ENDED_RESERVATIONS_KEPT_PER_LOT;
-use lotkeeper_engine::lot::{Event, Price, Register, Reminder, Reserved, Service, State};
+use lotkeeper_engine::lot::{
+    Event, Owner, Price, Register, Reminder, Reserved, Service, State, session,
+};
 use lotkeeper_engine::spec::Spec;
 use lotkeeper_engine::time::{Timestamp, Window};
 
@@ -49,6 +51,8 @@ pub struct LotModel {
     pub bookings: BTreeMap<ReservationId, Booking>,
     /// Those that ended, oldest first.
     pub ended: VecDeque<ReservationId>,
+    /// What is asked for of all that is remembered.
+    pub requests: BTreeMap<Owner, Pseudonym>,
     /// What its gates say.
     pub gates: GateModel,
     /// Who is inside, and the till.
@@ -66,6 +70,7 @@ impl LotModel {
             services,
             bookings: BTreeMap::new(),
             ended: VecDeque::new(),
+            requests: BTreeMap::new(),
             gates: GateModel::default(),
             life: Life::default(),
         }
@@ -184,7 +189,19 @@ impl LotModel {
             }
             Event::HoldEnded { id } => self.change(*id, at, |it| it.shown = false),
             Event::Reminded { id, of } => self.change(*id, at, |it| it.reminded = Some(*of)),
-            Event::Session(event) => self.life.stay(event, at),
+            Event::Requested { id, request } => {
+                self.change(*id, at, |_| {});
+                self.ask((*id).into(), *request);
+            }
+            Event::Session(event) => {
+                let oldest = self.life.gone.front().copied();
+                self.life.stay(event, at);
+                let forgotten = oldest.filter(|id| !self.life.stays.contains_key(id));
+                self.requests.retain(|about, _| Some(*about) != forgotten.map(Owner::Session));
+                if let session::Event::Requested { id, request } = event {
+                    self.ask(Owner::Session(*id), *request);
+                }
+            }
             Event::Payment(event) => self.life.payment(event, at),
             Event::Posted(posting) => self.life.post(posting),
             Event::TariffsChanged(change) => self.life.tariff(change),
@@ -233,6 +250,14 @@ impl LotModel {
             at: (at, at),
         };
         self.bookings.insert(reserved.id, booking);
+        self.ask(reserved.id.into(), reserved.request);
+    }
+
+    fn ask(&mut self, about: Owner, request: Option<Pseudonym>) {
+        match request {
+            Some(request) => self.requests.insert(about, request),
+            None => self.requests.remove(&about),
+        };
     }
 
     fn change(&mut self, id: ReservationId, at: Timestamp, change: impl FnOnce(&mut Booking)) {
@@ -250,6 +275,7 @@ impl LotModel {
             && let Some(oldest) = self.ended.pop_front()
         {
             self.bookings.remove(&oldest);
+            self.requests.remove(&oldest.into());
         }
     }
 
@@ -280,7 +306,12 @@ impl LotModel {
             let tally = register.tally()?;
             self.gates.differs_from(tally, self.spec.capacity)
         };
-        let life = || self.life.differs_from(register, &[]);
+        let requests = || {
+            let theirs = register.requests().all();
+            let same = theirs.eq(self.requests.iter().map(|(about, request)| (*about, *request)));
+            (!same).then(|| format!("other requests than {:?}", self.requests))
+        };
+        let life = || self.life.differs_from(register, &[]).or_else(requests);
         bookings.or_else(services).or_else(spec).or_else(held).or_else(gates).or_else(life)
     }
 

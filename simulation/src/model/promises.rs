@@ -75,8 +75,13 @@ pub fn predict(lot: &LotModel, asked: &Asked<'_>) -> Result<Prediction, String> 
     let granted = match asked.command {
         Command::Reserve(wanted) => reserve(lot, wanted, asked)?,
         Command::Confirm { id, by } => confirm(lot, *id, *by),
-        Command::Modify { id, choice: None, from, to, expected_version, by } => {
-            modify(lot, (*id, *by), (*from, *to), *expected_version, now)
+        Command::Modify { id, choice: None, from, to, request, expected_version, by } => {
+            let moved = modify(lot, (*id, *by), (*from, *to), *expected_version, now);
+            moved.map(|(mut events, done)| {
+                let new = request.filter(|new| lot.requests.get(&(*id).into()).copied() != *new);
+                events.extend(new.map(|request| Event::Requested { id: *id, request }));
+                (events, done)
+            })
         }
         Command::Cancel { id, reason, by } => cancel(lot, *id, reason.as_deref(), *by),
         Command::Count { count, observed_at } => {
@@ -219,6 +224,7 @@ fn reserve(lot: &LotModel, wanted: &Reserve, asked: &Asked<'_>) -> Result<Grante
             vehicle: wanted.vehicle,
             price: None,
             series: None,
+            request: wanted.request,
         }))];
         if begun(lot, wanted.window, now) {
             events.push(Event::HoldBegan { id: wanted.id });

@@ -1,10 +1,10 @@
 //! What changes of stays must be answered, and what may happen by itself.
 
-use lotkeeper_engine::ids::SessionId;
+use lotkeeper_engine::ids::{Pseudonym, SessionId};
 use lotkeeper_engine::limits;
 use lotkeeper_engine::lot::{
-    Event, Outcome, Rejection, Reminder, Service, Session, State, StayChange, Violation, pass,
-    session, violation, waiting,
+    Event, Outcome, Owner, Rejection, Reminder, Service, Session, State, StayChange, Violation,
+    pass, session, violation, waiting,
 };
 use lotkeeper_engine::tariff::Ending;
 use lotkeeper_engine::time::{Seconds, Timestamp};
@@ -34,7 +34,7 @@ pub fn change(
         };
     }
     match change {
-        StayChange::Leave { .. } | StayChange::LoseTicket => done,
+        StayChange::Leave { .. } | StayChange::LoseTicket | StayChange::Request(_) => done,
         StayChange::Identify { vehicle } => match life.of_vehicle(Some(*vehicle)) {
             Some(other) if other.id != id => Err(Rejection::VehicleInside { session: other.id }),
             Some(_) | None => done,
@@ -58,6 +58,14 @@ pub fn change(
             }
         }
     }
+}
+
+/// What is recorded when something is asked for during a stay.
+#[must_use]
+pub fn requested(lot: &LotModel, id: SessionId, request: Option<Pseudonym>) -> Option<Event> {
+    let known = lot.requests.get(&Owner::Session(id)).copied();
+    let requested = session::Event::Requested { id, request };
+    (known != request).then_some(Event::Session(requested))
 }
 
 /// When a stay does something by itself.

@@ -27,6 +27,7 @@ impl World {
             vehicle_type: None,
             discounts: Box::default(),
             series: None,
+            request: None,
         };
         match self.ask(lot, &Command::Reserve(reserve))?.outcome {
             Ok(_) => {
@@ -99,8 +100,15 @@ impl World {
         let (lot, by) = (it.lot, Caller::Holder(it.holder()));
         let day = Seconds(86_400);
         let to = Some(window.to.plus(day));
-        let modify =
-            Command::Modify { id, choice: None, from: None, to, expected_version: None, by };
+        let modify = Command::Modify {
+            id,
+            choice: None,
+            from: None,
+            to,
+            request: None,
+            expected_version: None,
+            by,
+        };
         match self.ask(lot, &modify)?.outcome {
             Ok(_) => {
                 let it = &mut self.cars[car];

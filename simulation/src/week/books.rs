@@ -71,6 +71,7 @@ impl Books {
             | E::Overstayed { .. }
             | E::Identified { .. }
             | E::TicketLost { .. }
+            | E::Requested { .. }
             | E::Denied(_) => Ok(()),
         }
     }

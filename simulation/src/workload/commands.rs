@@ -126,6 +126,7 @@ impl Callers {
             vehicle_type: None,
             discounts: Box::default(),
             series: None,
+            request: dice.one_in(8).then(|| request(dice)),
         }
     }
 
@@ -138,6 +139,7 @@ impl Callers {
             choice: None,
             from: dice.one_in(2).then_some(wanted.from),
             to: (!dice.one_in(3)).then_some(wanted.to),
+            request: dice.one_in(3).then(|| (!dice.one_in(3)).then(|| request(dice))),
             expected_version: dice.one_in(3).then(|| version + u32::from(dice.one_in(4))),
             by: caller(dice),
         }
@@ -148,6 +150,11 @@ fn slot(dice: &mut Dice, lot: &LotModel) -> SlotIndex {
     // One more than there are.
     let slots = lot.services.len() as u64 + u64::from(dice.one_in(40));
     SlotIndex(u16::try_from(dice.below(slots)).unwrap_or(u16::MAX))
+}
+
+/// Few, so that some ask for the same again.
+pub(super) fn request(dice: &mut Dice) -> Pseudonym {
+    Pseudonym(Uuid::from_u128(0xA5C0 + u128::from(dice.below(3))))
 }
 
 fn holder(dice: &mut Dice) -> Pseudonym {

@@ -20,6 +20,7 @@ use lotkeeper_engine::tariff::{
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
 use uuid::Uuid;
 
+use super::commands::request;
 use super::desk::{Desk, cashier, owner};
 use crate::dice::Dice;
 use crate::model::LotModel;
@@ -140,6 +141,7 @@ impl Gates {
                 vehicle_type: None,
                 discounts: Box::default(),
                 series,
+                request: None,
             }
         };
         Command::ReserveSeries((0..count).map(of).collect())
@@ -232,12 +234,13 @@ fn ticket(dice: &mut Dice, lot: &LotModel) -> Credential {
 
 fn change(dice: &mut Dice, lot: &LotModel, now: Timestamp) -> Command {
     let id = stay(dice, lot);
-    let change = match dice.below(8) {
+    let change = match dice.below(9) {
         0 => StayChange::Leave { at: None },
         1 => StayChange::Leave { at: Some(observed(dice, now)) },
         2 => StayChange::LoseTicket,
         3 => StayChange::Identify { vehicle: vehicle(dice) },
         4 => StayChange::Place { slot: None },
+        5 => StayChange::Request((!dice.one_in(3)).then(|| request(dice))),
         _ => StayChange::Place { slot: Some(slot(dice, lot)) },
     };
     let version = lot.life.stays.get(&id).map_or(1, |stay| stay.version);

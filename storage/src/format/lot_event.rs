@@ -114,26 +114,57 @@ pub(super) enum LotEvent<'a> {
     Created(ReadOnly<Spec<'a>>),
     Changed(ReadOnly<LotValues<'a>>),
     SlotChanged(ReadOnly<SlotValues<'a>>),
-    ServiceChanged { slot: u16, service: Service<'a> },
+    ServiceChanged {
+        slot: u16,
+        service: Service<'a>,
+    },
     Reserved(ReadOnly<Reserved>),
-    Confirmed { id: [u8; 16] },
+    Confirmed {
+        id: [u8; 16],
+    },
     Modified(ReadOnly<([u8; 16], Window)>),
-    Cancelled { id: [u8; 16], reason: Option<&'a str> },
-    Expired { id: [u8; 16] },
-    HoldBegan { id: [u8; 16] },
-    CheckedIn { id: [u8; 16], proof: Proof },
-    NoShow { id: [u8; 16] },
-    Completed { id: [u8; 16] },
-    Counted { count: Count, observed_at: i64 },
+    Cancelled {
+        id: [u8; 16],
+        reason: Option<&'a str>,
+    },
+    Expired {
+        id: [u8; 16],
+    },
+    HoldBegan {
+        id: [u8; 16],
+    },
+    CheckedIn {
+        id: [u8; 16],
+        proof: Proof,
+    },
+    NoShow {
+        id: [u8; 16],
+    },
+    Completed {
+        id: [u8; 16],
+    },
+    Counted {
+        count: Count,
+        observed_at: i64,
+    },
     CounterFellSilent,
     Created2(Box<spec_2::Spec<'a>>),
     Changed2(Box<values_2::LotValues<'a>>),
     SlotChanged2(Box<values_2::SlotValues<'a>>),
     Reserved2(Reserved2<'a>),
-    Modified2 { id: [u8; 16], window: Window, price: Option<Box<Price<'a>>> },
-    HoldEnded { id: [u8; 16] },
+    Modified2 {
+        id: [u8; 16],
+        window: Window,
+        price: Option<Box<Price<'a>>>,
+    },
+    HoldEnded {
+        id: [u8; 16],
+    },
     Moved(Box<Moved<'a>>),
-    Reminded { id: [u8; 16], of: Reminder },
+    Reminded {
+        id: [u8; 16],
+        of: Reminder,
+    },
     Stay(StayEvent<'a>),
     Payment(PaymentEvent<'a>),
     Posted(Box<Posting<'a>>),
@@ -142,6 +173,12 @@ pub(super) enum LotEvent<'a> {
     Pass(PassEvent),
     Waiting(WaitingEvent),
     Shift(ShiftEvent),
+    /// A promise with what its holder asks for; without, `Reserved2` is written.
+    Reserved3(Reserved2<'a>, [u8; 16]),
+    Requested {
+        id: [u8; 16],
+        request: Option<[u8; 16]>,
+    },
 }
 
 impl From<EngineWindow> for Window {
@@ -233,6 +270,7 @@ impl TryFrom<Reserved2<'_>> for lot::Reserved {
             vehicle: reserved.vehicle.map(pseudonym),
             price: engine_price(reserved.price)?,
             series: reserved.series.map(series_id),
+            request: None,
         })
     }
 }
@@ -260,6 +298,7 @@ impl From<Reserved> for lot::Reserved {
             vehicle: reserved.vehicle.map(pseudonym),
             price: None,
             series: None,
+            request: None,
         }
     }
 }
@@ -289,7 +328,14 @@ impl<'a> From<&'a lot::Event> for LotEvent<'a> {
             E::ServiceChanged { slot, service } => {
                 Self::ServiceChanged { slot: slot.0, service: service.into() }
             }
-            E::Reserved(reserved) => Self::Reserved2((&**reserved).into()),
+            E::Reserved(reserved) => match reserved.request {
+                None => Self::Reserved2((&**reserved).into()),
+                Some(request) => Self::Reserved3((&**reserved).into(), request.0.into_bytes()),
+            },
+            E::Requested { id, request } => Self::Requested {
+                id: id.0.into_bytes(),
+                request: request.map(|request| request.0.into_bytes()),
+            },
             E::Confirmed { id } => Self::Confirmed { id: id.0.into_bytes() },
             E::Modified { id, window, price: to } => Self::Modified2 {
                 id: id.0.into_bytes(),
@@ -353,6 +399,13 @@ impl TryFrom<LotEvent<'_>> for lot::Event {
             }
             E::Reserved(reserved) => Self::Reserved(Box::new((*reserved.0).into())),
             E::Reserved2(reserved) => Self::Reserved(Box::new(reserved.try_into()?)),
+            E::Reserved3(reserved, request) => {
+                let request = Some(pseudonym(request));
+                Self::Reserved(Box::new(lot::Reserved { request, ..reserved.try_into()? }))
+            }
+            E::Requested { id, request } => {
+                Self::Requested { id: reservation_id(id), request: request.map(pseudonym) }
+            }
             E::Confirmed { id } => Self::Confirmed { id: reservation_id(id) },
             E::Modified(modified) => {
                 let (id, window) = *modified.0;

@@ -10,6 +10,7 @@ mod claims;
 mod lot;
 mod passes;
 mod payments;
+mod requests;
 mod reservations;
 mod shifts;
 mod slots;
@@ -59,6 +60,7 @@ const SECTIONS: &[Section] = &[
     waiting::SECTION,
     shifts::SECTION,
     tenant_passes::SECTION,
+    requests::SECTION,
 ];
 
 /// Appends all sections.

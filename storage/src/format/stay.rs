@@ -102,6 +102,7 @@ pub(super) enum StayEvent<'a> {
     Left(Box<Left<'a>>),
     Abandoned { id: [u8; 16], fee: Option<Box<Fee>> },
     Denied(Box<Denied<'a>>),
+    Requested { id: [u8; 16], request: Option<[u8; 16]> },
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -194,6 +195,10 @@ impl<'a> From<&'a session::Event> for StayEvent<'a> {
                 Self::Identified { id: id.0.into_bytes(), vehicle: vehicle.0.into_bytes() }
             }
             E::TicketLost { id } => Self::TicketLost { id: id.0.into_bytes() },
+            E::Requested { id, request } => Self::Requested {
+                id: id.0.into_bytes(),
+                request: request.map(|request| request.0.into_bytes()),
+            },
             E::Settled { id, fee, leave_by } => Self::Settled {
                 id: id.0.into_bytes(),
                 fee: Box::new((&**fee).into()),
@@ -232,6 +237,9 @@ impl TryFrom<StayEvent<'_>> for session::Event {
                 Self::Identified { id: session_id(id), vehicle: pseudonym(vehicle) }
             }
             E::TicketLost { id } => Self::TicketLost { id: session_id(id) },
+            E::Requested { id, request } => {
+                Self::Requested { id: session_id(id), request: request.map(pseudonym) }
+            }
             E::Settled { id, fee, leave_by } => Self::Settled {
                 id: session_id(id),
                 fee: Box::new((*fee).try_into()?),

@@ -35,6 +35,7 @@ pub(super) fn reservation_of(event: &Event) -> Option<ReservationId> {
         | Event::CheckedIn { id, .. }
         | Event::NoShow { id }
         | Event::Completed { id }
+        | Event::Requested { id, .. }
         | Event::Reminded { id, .. } => Some(*id),
         Event::Created(_)
         | Event::Changed(_)

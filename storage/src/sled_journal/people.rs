@@ -358,12 +358,16 @@ pub(super) fn kind_number(kind: PersonKind) -> u8 {
     match kind {
         PersonKind::Subject => 0,
         PersonKind::Vehicle => 1,
+        // 2 and 3 are places that have nobody (`places.rs`).
+        PersonKind::Request => 4,
     }
 }
 
 /// The kind behind a number on the disk.
 fn kind_of(number: u8) -> Option<PersonKind> {
-    [PersonKind::Subject, PersonKind::Vehicle].into_iter().find(|kind| kind_number(*kind) == number)
+    [PersonKind::Subject, PersonKind::Vehicle, PersonKind::Request]
+        .into_iter()
+        .find(|kind| kind_number(*kind) == number)
 }
 
 /// The value that holds a place: the last one that begins at or before it.

@@ -14,7 +14,7 @@ use super::people::{Read, append, place_of, read_all};
 use crate::error::JournalError;
 use crate::format::Holdings;
 
-/// The kind of a run: erased, or found missing. People have 0 and 1.
+/// The kind of a run: erased, or found missing. People have other kinds (`people.rs`).
 const ERASED: u8 = 2;
 const LOST: u8 = 3;
 /// Of a run in a value: a pseudonym, two empty texts, a kind.

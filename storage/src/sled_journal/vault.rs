@@ -22,6 +22,9 @@ use crate::vault::{PersonKind, Vault};
 /// would wait for the disk in a thread that others need.
 const WAITING_MAX: usize = 4_096;
 
+/// Of a clear text that is kept in memory: a plate or a name, not what somebody asks for at length.
+const CACHED_BYTES_MAX: usize = 256;
+
 pub(super) struct SledVault(pub(super) Arc<Shared>);
 
 impl SledVault {
@@ -117,7 +120,9 @@ impl Vault for SledVault {
         let _nobody_erases = people.erasing.read();
         let Some(person) = self.person(&live, pseudonym.0)? else { return Ok(None) };
         let clear: Arc<str> = person.clear.into();
-        people.clear.insert(pseudonym.0, Arc::clone(&clear));
+        if clear.len() <= CACHED_BYTES_MAX {
+            people.clear.insert(pseudonym.0, Arc::clone(&clear));
+        }
         Ok(Some(clear))
     }
 

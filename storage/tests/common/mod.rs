@@ -166,6 +166,7 @@ impl Author {
             vehicle: None,
             price: None,
             series: None,
+            request: None,
         };
         self.record(lot, Event::Lot(lot::Event::Reserved(Box::new(reserved))))
     }

@@ -84,6 +84,7 @@ fn lot_events() -> Vec<LotEvent> {
         vehicle: Some(Pseudonym(uuid(101))),
         price: None,
         series: None,
+        request: None,
     };
     let closed = Service::OutOfService { reason: "cleaning".into(), until: Some(after(9_000_000)) };
     vec![

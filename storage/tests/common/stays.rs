@@ -298,6 +298,7 @@ fn promises() -> Vec<LotEvent> {
         vehicle: Some(someone(1)),
         price: Some(Box::new(price())),
         series: Some(SeriesId(uuid(7))),
+        request: None,
     };
     let moved =
         MovedTo { id, slot: SlotIndex(0), window: window(), price: Some(Box::new(price())) };

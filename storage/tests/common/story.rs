@@ -96,6 +96,7 @@ fn reserve(n: u128, slot: u16, window: Window) -> Command {
         vehicle_type: None,
         discounts: Box::default(),
         series: Some(SeriesId(uuid(77))),
+        request: None,
     })
 }
 
@@ -263,6 +264,7 @@ fn waits(story: &mut Story) {
             choice: None,
             from: None,
             to: Some(at(150)),
+            request: None,
             expected_version: None,
             by: Caller::Staff,
         },

@@ -261,7 +261,11 @@ pub fn people_are_found_and_erased(house: &mut dyn House) {
         vault.intern("city", PersonKind::Subject, "DE B-LK 1").unwrap(),
         vault.intern("town", PersonKind::Vehicle, "DE B-LK 1").unwrap(),
         vault.intern("city", PersonKind::Vehicle, "DE B-LK 2").unwrap(),
+        vault.intern("city", PersonKind::Request, "DE B-LK 1").unwrap(),
     ];
+    // The longest that a gateway takes, of the longest characters there are.
+    let wish = format!("{} {}", uuid(9), "\u{1F697}".repeat(500));
+    let request = vault.intern("city", PersonKind::Request, &wish).unwrap();
     assert!(!others.contains(&plate));
     assert_eq!(vault.intern("city", PersonKind::Vehicle, "DE B-LK 1").unwrap(), plate);
     assert_eq!(vault.find("city", PersonKind::Vehicle, "DE B-LK 1").unwrap(), Some(plate));
@@ -271,6 +275,10 @@ pub fn people_are_found_and_erased(house: &mut dyn House) {
     let (journal, _) = house.open();
     let vault = journal.vault();
     assert_eq!(vault.reveal(plate).unwrap().as_deref(), Some("DE B-LK 1"));
+    assert_eq!(vault.reveal(request).unwrap().as_deref(), Some(&*wish));
+    assert_eq!(vault.intern("city", PersonKind::Request, &wish).unwrap(), request);
+    assert!(vault.erase(request).unwrap());
+    assert_eq!(vault.reveal(request).unwrap(), None);
     assert!(vault.erase(plate).unwrap());
     assert!(!vault.erase(plate).unwrap());
     assert!(!vault.erase(Pseudonym(uuid(1))).unwrap());

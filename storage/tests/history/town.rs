@@ -172,6 +172,7 @@ impl Town {
             vehicle: (self.roll(3) > 0).then(|| vehicle(self.dice % 20)),
             price: None,
             series: (self.roll(5) == 0).then(|| SeriesId(uuid(3))),
+            request: None,
         };
         self.reservations.push(id);
         self.tell(lot, Event::Lot(lot::Event::Reserved(Box::new(reserved))));

@@ -63,6 +63,7 @@ fn perform(author: &mut Author, commands: &str) -> Vec<Record> {
                     vehicle: None,
                     price: None,
                     series: None,
+                    request: None,
                 };
                 let event = Event::Lot(lot::Event::Reserved(Box::new(reserved)));
                 records.push(author.record(lot, event));

@@ -175,6 +175,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         id().prop_map(|id| Event::Overstayed { id }),
         (id(), person()).prop_map(|(id, vehicle)| Event::Identified { id, vehicle }),
         id().prop_map(|id| Event::TicketLost { id }),
+        (id(), option::of(person())).prop_map(|(id, request)| Event::Requested { id, request }),
         (id(), fee(), at()).prop_map(|(id, fee, leave_by)| Event::Settled {
             id,
             fee: Box::new(fee),

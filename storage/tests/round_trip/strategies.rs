@@ -107,17 +107,11 @@ fn count() -> impl Strategy<Value = Count> {
 fn lot_event() -> impl Strategy<Value = LotEvent> {
     let slot = || any::<u16>().prop_map(SlotIndex);
     let price = || option::of(stays::price().prop_map(Box::new)).boxed();
-    let what = (price(), option::of(stays::series()));
+    let what = (price(), option::of(stays::series()), option::of(person()));
     let reserved = (id(), slot(), window(), option::of(at()), person(), option::of(person()), what)
-        .prop_map(|(id, slot, window, expires_at, holder, vehicle, (price, series))| Reserved {
-            id,
-            slot,
-            window,
-            expires_at,
-            holder,
-            vehicle,
-            price,
-            series,
+        .prop_map(|(id, slot, window, expires_at, holder, vehicle, what)| {
+            let (price, series, request) = what;
+            Reserved { id, slot, window, expires_at, holder, vehicle, price, series, request }
         });
     let values = values();
     let slot_values = slot_values();
@@ -134,6 +128,7 @@ fn lot_event() -> impl Strategy<Value = LotEvent> {
         stays::moved().prop_map(|moved| LotEvent::Moved(Box::new(moved))).boxed(),
         id().prop_map(|id| LotEvent::HoldEnded { id }),
         (id(), stays::reminder()).prop_map(|(id, of)| LotEvent::Reminded { id, of }),
+        (id(), option::of(person())).prop_map(|(id, request)| LotEvent::Requested { id, request }),
         stays::event().prop_map(LotEvent::Session).boxed(),
         tariff_change().prop_map(|change| LotEvent::TariffsChanged(Box::new(change))).boxed(),
         (id(), option::of(text())).prop_map(|(id, reason)| LotEvent::Cancelled { id, reason }),
@@ -327,6 +322,7 @@ pub fn snapshot() -> impl Strategy<Value = LotSnapshot> {
         accounts().boxed(),
         vec(tariff(), 0..4).boxed(),
         vec(assignment(), 0..6).boxed(),
+        vec((violations::owner(), person()), 0..6).boxed(),
     );
     let frame = (specification().boxed(), lists, money, tally().boxed());
     (frame, any::<(u32, u64, u64, u32)>(), at()).prop_map(
@@ -337,7 +333,7 @@ pub fn snapshot() -> impl Strategy<Value = LotSnapshot> {
             slots.truncate(spec.slots.len());
             let (services, slots) = slots.into_iter().map(|(s, v, slot)| ((s, v), slot)).unzip();
             let reservations = reservations.into_iter().map(Arc::new).collect();
-            let (sessions, accounts, tariffs, assignments) = money;
+            let (sessions, accounts, tariffs, assignments, requests) = money;
             let parts = LotParts {
                 spec,
                 version,
@@ -354,6 +350,7 @@ pub fn snapshot() -> impl Strategy<Value = LotSnapshot> {
                 accounts,
                 tariffs: tariffs.into_iter().map(Arc::new).collect(),
                 assignments,
+                requests,
             };
             LotSnapshot { lot: LotKey(lot), seq, lot_seq, at, parts, slots, claims }
         },

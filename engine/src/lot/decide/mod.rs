@@ -75,8 +75,9 @@ pub fn decide(lot: &Lot, command: &Command, now: Timestamp, bays: &dyn Bays) -> 
         Command::Reserve(reserve) => reservation::reserve(lot, reserve, now, bays),
         Command::Confirm { id, by } => reservation::confirm(lot, *id, *by),
         Command::ReserveSeries(occurrences) => series::reserve(lot, occurrences, now, bays),
-        Command::Modify { id, choice, from, to, expected_version, by } => {
-            let wanted = reservation::Wanted { choice: *choice, from: *from, to: *to };
+        Command::Modify { id, choice, from, to, request, expected_version, by } => {
+            let (choice, request) = (*choice, *request);
+            let wanted = reservation::Wanted { choice, from: *from, to: *to, request };
             reservation::modify(lot, *id, &wanted, (*expected_version, *by), now, bays)
         }
         Command::Cancel { id, reason, by } => {

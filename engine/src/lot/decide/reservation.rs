@@ -8,7 +8,7 @@ use smallvec::smallvec;
 use std::sync::Arc;
 
 use super::{Events, Granted, expect_version, happened, unchanged};
-use crate::ids::{ReservationId, SlotIndex, WaitingId};
+use crate::ids::{Pseudonym, ReservationId, SlotIndex, WaitingId};
 use crate::limits;
 use crate::lot::{
     Ask, Bays, Caller, Choice, Event, Lot, MovedTo, Needs, Outcome, Owner, Price, Promise, Purpose,
@@ -63,6 +63,7 @@ pub(super) fn promise(
         vehicle: reserve.vehicle,
         price: price.map(Box::new),
         series: reserve.series,
+        request: reserve.request,
     }))];
     if shows(lot, reserve.window, now) {
         events.push(Event::HoldBegan { id: reserve.id });
@@ -182,6 +183,8 @@ pub(super) struct Wanted {
     pub from: Option<Timestamp>,
     /// New end, else the old one.
     pub to: Option<Timestamp>,
+    /// What its holder asks for, else as before.
+    pub request: Option<Option<Pseudonym>>,
 }
 
 pub(super) fn modify(
@@ -197,15 +200,31 @@ pub(super) fn modify(
         return Err(Rejection::ReservationEnded { state: reservation.state });
     }
     expect_version(expected_version, reservation.version)?;
-    let old = reservation.window;
+    let mut events = moved_to(lot, reservation, wanted, by, now, bays)?;
+    let request = wanted.request.filter(|new| *new != lot.requests().about(id.into()));
+    events.extend(request.map(|request| Event::Requested { id, request }));
+    Ok((events, Outcome::Reservation(id)))
+}
+
+/// What takes a promise to its new window and slot; nothing where it stays as it is.
+fn moved_to(
+    lot: &Lot,
+    reservation: &Arc<Reservation>,
+    wanted: &Wanted,
+    by: Caller,
+    now: Timestamp,
+    bays: &dyn Bays,
+) -> Result<Events, Rejection> {
+    let (id, old) = (reservation.id, reservation.window);
     let window = Window { from: wanted.from.unwrap_or(old.from), to: wanted.to.unwrap_or(old.to) };
     let slot = match wanted.choice {
         None => reservation.slot,
         Some(Choice::Slot(slot)) => slot,
         Some(Choice::Any(needs)) => other_slot(lot, reservation, &needs, window, now, bays)?,
     };
+    let mut events = Events::new();
     if window == old && slot == reservation.slot {
-        return unchanged(Outcome::Reservation(id));
+        return Ok(events);
     }
     if window != old {
         check_modified(old, window, now)?;
@@ -232,7 +251,6 @@ pub(super) fn modify(
     if slot != reservation.slot && promise.is_booked_out() {
         return Err(Rejection::SlotBookedOut { slot });
     }
-    let mut events = Events::new();
     if slot == reservation.slot {
         let price = lot.requote(reservation, window)?.map(Box::new);
         events.push(Event::Modified { id, window, price });
@@ -242,7 +260,7 @@ pub(super) fn modify(
     } else {
         moved(lot, reservation, slot, window, now, &mut events);
     }
-    Ok((events, Outcome::Reservation(id)))
+    Ok(events)
 }
 
 /// A driver gives back what was promised to him in time for somebody else to have it. What he only holds he may

@@ -30,9 +30,10 @@ pub(super) fn change(
         return match change {
             // Whoever asks again finds it done.
             StayChange::Leave { .. } => unchanged(outcome),
-            StayChange::Place { .. } | StayChange::Identify { .. } | StayChange::LoseTicket => {
-                Err(Rejection::SessionEnded { state: session.state })
-            }
+            StayChange::Place { .. }
+            | StayChange::Identify { .. }
+            | StayChange::LoseTicket
+            | StayChange::Request(_) => Err(Rejection::SessionEnded { state: session.state }),
         };
     }
     match change {
@@ -57,6 +58,13 @@ pub(super) fn change(
         StayChange::LoseTicket if session.ticket_lost => unchanged(outcome),
         StayChange::LoseTicket => {
             happened(Event::Session(session::Event::TicketLost { id }), outcome)
+        }
+        StayChange::Request(request) if lot.requests().about(Owner::Session(id)) == *request => {
+            unchanged(outcome)
+        }
+        StayChange::Request(request) => {
+            let requested = session::Event::Requested { id, request: *request };
+            happened(Event::Session(requested), outcome)
         }
     }
 }

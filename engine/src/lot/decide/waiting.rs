@@ -91,6 +91,7 @@ fn reserve(id: WaitingId, terms: &WaiterTerms, lot: &Lot) -> Reserve {
         vehicle_type: terms.vehicle_type.clone(),
         discounts: terms.discounts.clone(),
         series: None,
+        request: None,
     }
 }
 
