@@ -172,7 +172,7 @@ impl Town {
             vehicle: (self.roll(3) > 0).then(|| vehicle(self.dice % 20)),
             price: None,
             series: (self.roll(5) == 0).then(|| SeriesId(uuid(3))),
-            request: None,
+            request: (self.roll(4) == 0).then(|| holder(self.roll(7))),
         };
         self.reservations.push(id);
         self.tell(lot, Event::Lot(lot::Event::Reserved(Box::new(reserved))));
@@ -187,7 +187,7 @@ impl Town {
         let Some(position) = count.checked_sub(1 + self.roll(count.clamp(1, 30))) else { return };
         let id = self.reservations[usize::try_from(position).unwrap()];
         let lot = self.lot_of(|state| state.lot.reservation(id).is_some());
-        let event = match self.roll(11) {
+        let event = match self.roll(12) {
             0 | 1 => lot::Event::Confirmed { id },
             2 => lot::Event::Modified { id, window: self.window(), price: None },
             3 => lot::Event::Cancelled { id, reason: Some("plans_changed".into()) },
@@ -197,6 +197,7 @@ impl Town {
             7 => lot::Event::NoShow { id },
             8 => lot::Event::Completed { id },
             9 => lot::Event::Reminded { id, of: Reminder::Start },
+            10 => lot::Event::Requested { id, request: Some(holder(self.roll(7))) },
             _ => lot::Event::Moved(Box::new(MovedTo {
                 id,
                 slot: self.slot(),
@@ -223,10 +224,11 @@ impl Town {
         let Some(position) = count.checked_sub(1 + self.roll(count.clamp(1, 40))) else { return };
         let id = self.sessions[usize::try_from(position).unwrap()];
         let lot = self.lot_of(|state| state.lot.stays().get(id).is_some());
-        let event = match self.roll(6) {
+        let event = match self.roll(7) {
             0 => session::Event::Overstayed { id },
             1 => session::Event::Identified { id, vehicle: vehicle(self.dice % 20) },
             2 => session::Event::TicketLost { id },
+            5 => session::Event::Requested { id, request: None },
             3 => session::Event::Abandoned { id, fee: None },
             4 => session::Event::Placed { id, slot: Some(self.slot()), claim: None },
             _ => return self.tell(lot, left(id)),
