@@ -6,12 +6,20 @@
 //! `cargo bench -p lotkeeper-benches --bench search`; `cargo test` runs each once, among fewer lots.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use lotkeeper_actors::{Clock, Engine, Filter, Metrics, Options};
+use lotkeeper_actors::{Clock as EngineClock, Engine, Filter, Metrics, Options, Origin};
 use lotkeeper_benches::lot_spec;
+use lotkeeper_engine::ids::TariffId;
+use lotkeeper_engine::lot::{Command, TariffChange};
+use lotkeeper_engine::money::Amount;
 use lotkeeper_engine::spec::{FeatureSet, Kind, Listing, Position, Spec};
-use lotkeeper_engine::time::{Timestamp, Window};
+use lotkeeper_engine::tariff::{
+    Anchor, Assignment, Band, Cap, Clock, Effect, Flat, Hourly, Period, Rate, Scope, Tariff, Tier,
+    Unit, Weekdays, Weekly, When,
+};
+use lotkeeper_engine::time::{Seconds, Timestamp, Window};
 use lotkeeper_gateway::search::{Circle, Search, Sort};
 use lotkeeper_gateway::wire::reservation::NeedsBody;
 use lotkeeper_storage::{MemoryJournal, MemoryStore};
@@ -47,15 +55,45 @@ fn town(number: usize) -> Spec {
 
 async fn engine() -> Engine {
     let (journal, recovery) = MemoryJournal::open(MemoryStore::default());
-    let clock = Clock::manual(Timestamp::from_seconds(1_750_000_000));
+    let clock = EngineClock::manual(Timestamp::from_seconds(1_750_000_000));
     let options = Options { tick_ms: None, ..Options::default() };
     let engine =
         Engine::start(Box::new(journal), recovery, clock, options, Metrics::unregistered()).await;
     let engine = engine.expect("the engine starts");
     for number in 0..LOTS {
         engine.create_lot(town(number), None).await.expect("a new lot");
+        let lot = engine.lot("default", &format!("L{number:05}")).expect("it was made");
+        let put = Command::ChangeTariffs(tariff(number).to_vec());
+        let put = engine.command(&lot, put, Origin::from(None)).expect("it is taken");
+        put.await.expect("a good tariff");
     }
     engine
+}
+
+/// Of one lot alone, with a price of its own: what an hour costs by day and a night, and no day more than so much.
+fn tariff(number: usize) -> [TariffChange; 2] {
+    let id = TariffId(uuid::Uuid::from_u128(1 + number as u128));
+    let amount = Amount(100 + i64::try_from(number % 400).unwrap_or(0));
+    let tier = Tier { from: Seconds(0), amount, per: Seconds(3_600), begun: true };
+    let rate = Rate::Hourly(Hourly { tiers: Box::new([tier]) });
+    let night = Band {
+        code: "night".into(),
+        when: When::Weekly(Weekly {
+            days: Weekdays(0x7f),
+            from_second: 22 * 3_600,
+            to_second: 6 * 3_600,
+            dates: Box::default(),
+        }),
+        effect: Effect::Replace { rate: Rate::Flat(Flat { amount }), clock: Clock::Band },
+    };
+    let day = Period { unit: Unit::Day, anchor: Anchor::Calendar };
+    let tariff = Tariff {
+        bands: Box::new([night]),
+        caps: Box::new([Cap { period: day, amount: Amount(2_000) }]),
+        ..Tariff::plain(id, "Its own", Timestamp::default(), rate)
+    };
+    let assigned = Assignment { scope: Scope::Lot, vehicle_type: None, tariff: id };
+    [TariffChange::Put(Arc::new(tariff)), TariffChange::Assign(assigned)]
 }
 
 fn around(radius_km: f64) -> Search {
@@ -99,6 +137,14 @@ fn searches(c: &mut Criterion) {
         ("everywhere, most free first", Search { sort: Sort::Free, ..around(20_000.0) }),
         ("everywhere, most free first, chargers", Search { sort: free, ..all_ev.clone() }),
         ("8 km, most room tomorrow", Search { window: tomorrow, sort: free, ..around(8.0) }),
+        (
+            "8 km, lowest price tomorrow",
+            Search { window: tomorrow, sort: Sort::Price, ..around(8.0) },
+        ),
+        (
+            "2 km, lowest price tomorrow",
+            Search { window: tomorrow, sort: Sort::Price, ..around(2.0) },
+        ),
         ("everywhere, by code", Search { sort: Sort::Code, ..around(20_000.0) }),
         ("10 km, by code", Search { sort: Sort::Code, ..around(10.0) }),
         ("no place, most free first", Search { sort: free, ..anywhere.clone() }),

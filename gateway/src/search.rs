@@ -14,9 +14,9 @@ use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 
 use lotkeeper_actors::{Engine, Filter, LotHandle, LotView, Near, Order, Place, Sought};
-use lotkeeper_engine::lot::{Ask, Bays, Needs, Rejection};
+use lotkeeper_engine::lot::{Ask, Bays, Rejection};
 use lotkeeper_engine::money::Amount;
-use lotkeeper_engine::spec::{Kind, Position};
+use lotkeeper_engine::spec::{Kind, Position, Spec};
 use lotkeeper_engine::status::Status;
 use lotkeeper_engine::time::{Timestamp, Window};
 
@@ -194,21 +194,28 @@ impl Iterator for Candidates<'_> {
     }
 }
 
-impl PartialEq for Found {
+/// A lot in its place.
+#[derive(Debug)]
+struct Ranked {
+    key: Key,
+    view: Arc<LotView>,
+}
+
+impl PartialEq for Ranked {
     fn eq(&self, other: &Self) -> bool {
         self.key == other.key
     }
 }
 
-impl Eq for Found {}
+impl Eq for Ranked {}
 
-impl PartialOrd for Found {
+impl PartialOrd for Ranked {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Found {
+impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.key.cmp(&other.key)
     }
@@ -277,9 +284,12 @@ impl Search {
             free_min: if self.window.is_some() { 0 } else { self.free_min },
             by_slots: self.needs.is_some(),
             order: match self.sort {
-                Sort::Code | Sort::Price => Order::Code,
+                Sort::Code => Order::Code,
                 Sort::Distance => Order::Distance,
-                Sort::Free => Order::Free,
+                Sort::Free if self.window.is_none() => Order::Free,
+                // All are compared: the index says soonest who lies in a circle.
+                Sort::Free | Sort::Price if self.circle.is_some() => Order::Distance,
+                Sort::Free | Sort::Price => Order::Code,
             },
         }
     }
@@ -319,40 +329,67 @@ impl Search {
         now: Timestamp,
         (after, limit): (Option<&Key>, usize),
     ) -> FoundPage {
-        let mut best: BinaryHeap<Found> = BinaryHeap::new();
+        let mut best: BinaryHeap<Ranked> = BinaryHeap::new();
         // Room changes between two batches, and a lot may come again.
         let mut seen = HashSet::new();
         for near in candidates {
-            let worst = best.peek().filter(|_| best.len() > limit);
+            let worst = best.peek().filter(|_| best.len() > limit).map(|worst| &worst.key);
             let key = |first| Key { first, metres: near.metres, code: near.lot.code().into() };
-            let by_room = |free| key(u64::from(u32::MAX - free));
             let shows_all = self.sort == Sort::Free && self.window.is_none();
-            if shows_all && worst.is_some_and(|worst| worst.key <= by_room(near.free)) {
+            if shows_all && worst.is_some_and(|worst| *worst <= key(by_room(near.free))) {
                 break;
             }
             if !seen.insert(near.lot.key()) {
                 continue;
             }
             let view = near.lot.view();
-            let Some(offer) = self.offer(&view, now) else { continue };
-            let key = match self.sort {
-                Sort::Price => key(price_rank(&view.spec().place.currency, offer.price)),
-                Sort::Free | Sort::Code | Sort::Distance => by_room(offer.free),
-            };
+            let Some(first) = self.first(&view, now) else { continue };
+            // Most are told apart before their codes.
+            let is_worse = |worst: &Key| (worst.first, worst.metres) < (first, near.metres);
+            if worst.is_some_and(is_worse) {
+                continue;
+            }
+            let key = key(first);
             if after.is_some_and(|after| key <= *after) {
                 continue;
             }
-            let metres = self.circle.is_some().then_some(near.metres);
-            best.push(Found { view, metres, offer, key });
+            best.push(Ranked { key, view });
             if best.len() > limit + 1 {
                 best.pop();
             }
         }
-        let mut lots = best.into_sorted_vec();
-        let more = lots.len() > limit;
-        lots.truncate(limit);
-        let next = lots.last().filter(|_| more).map(|found| found.key.clone());
-        FoundPage { lots, next }
+        let mut ranked = best.into_sorted_vec();
+        let more = ranked.len() > limit;
+        ranked.truncate(limit);
+        let next = ranked.last().filter(|_| more).map(|last| last.key.clone());
+        // Of the same view, so it has what it was put in its place for.
+        let found = |Ranked { key, view }| {
+            let metres = self.circle.is_some().then_some(key.metres);
+            let offer = self.offer(&view, now)?;
+            Some(Found { view, metres, offer, key })
+        };
+        FoundPage { lots: ranked.into_iter().filter_map(found).collect(), next }
+    }
+
+    /// What puts a lot in its place in a list by what lots have, the best first; nothing when it is not what is asked
+    /// for. Where the price alone decides, places are not counted: that is done for those that come onto the page.
+    fn first(&self, view: &LotView, now: Timestamp) -> Option<u64> {
+        let price = match self.window {
+            Some(window) if self.sort == Sort::Price && self.free_min == 0 => {
+                let refused = view.lot.check_offered(window).is_err();
+                let spec = view.spec();
+                (self.filter.fits(spec) && self.is_for(spec, refused)).then_some(())?;
+                (!refused).then(|| self.price(view, window)).flatten()
+            }
+            _ => {
+                let offer = self.offer(view, now)?;
+                if self.sort != Sort::Price {
+                    return Some(by_room(offer.free));
+                }
+                offer.price
+            }
+        };
+        Some(price_rank(&view.spec().place.currency, price))
     }
 
     /// What one lot has for this search; nothing when it is not what is asked for.
@@ -397,30 +434,33 @@ impl Search {
         u32::try_from(free).ok()
     }
 
+    /// Whether a lot could ever take what is asked for, be there room or not. One that takes nothing at that time is
+    /// found by whoever asks for nothing special, and so is one that only counts.
+    fn is_for(&self, spec: &Spec, is_refused: bool) -> bool {
+        if self.needs.is_none() && (is_refused || spec.kind == Kind::Counted) {
+            return true;
+        }
+        let needs = self.needs.clone().unwrap_or_default().in_lot(spec);
+        needs.is_some_and(|needs| spec.slots.iter().any(|slot| needs.fit(slot)))
+    }
+
     /// Room in a window. A count is of now: it speaks for a window that begins about now, which is when a
     /// promise would show as held already.
     fn room(&self, view: &LotView, window: Window, now: Timestamp) -> Option<Room> {
         let spec = view.spec();
-        let needs = self.needs.clone().unwrap_or_default().in_lot(spec);
-        if let Err(why) = view.lot.check_offered(window) {
+        let refused = view.lot.check_offered(window).err();
+        self.is_for(spec, refused.is_some()).then_some(())?;
+        if let Some(why) = refused {
             let known = if why == Rejection::LotPaused { Known::Paused } else { Known::Closed };
-            let fits = |needs: Needs| spec.slots.iter().any(|slot| needs.fit(slot));
-            // A lot that could never take it is not found, whether or not it takes anything now.
-            let is_sought = self.needs.is_none() || needs.is_some_and(fits);
-            return is_sought.then_some(Room { open: Some(0), known });
+            return Some(Room { open: Some(0), known });
         }
         match spec.kind {
             Kind::Bayed => {
-                let needs = needs?;
-                spec.slots.iter().any(|slot| needs.fit(slot)).then_some(())?;
+                let needs = self.needs.clone().unwrap_or_default().in_lot(spec)?;
                 let open = view.lot.open_slots(&needs, window).count();
                 Some(Room { open: u32::try_from(open).ok(), known: Known::Promises })
             }
             Kind::Counted => {
-                if self.needs.is_some() {
-                    let needs = needs?;
-                    spec.slots.iter().any(|slot| needs.fit(slot)).then_some(())?;
-                }
                 let soon = window.from <= now.plus(spec.rules.hold_lead);
                 let counts = view.shown_counts();
                 Some(match soon && counts.unknown == 0 {
@@ -430,6 +470,11 @@ impl Search {
             }
         }
     }
+}
+
+/// More room is less of this.
+fn by_room(free: u32) -> u64 {
+    u64::from(u32::MAX - free)
 }
 
 /// Amounts are comparable within a currency only, so the currency goes first; a lot without a price is last.

@@ -295,6 +295,15 @@ async fn the_cheapest_for_the_stay_comes_first() {
         }
         assert_eq!(seen, codes, "{window}");
     }
+    // Who takes nobody has no price, however low it was; with room asked for or without.
+    let paused = json!({"about": {"listing": "paused"}});
+    server.patch(Role::Operator, "/api/v1/lots/B", &paused).await.expect(200);
+    let here = server.get(Role::Staff, &format!("/api/v1/lots?{}", stay(119))).await.expect(200);
+    assert_eq!(column(&here, "code"), ["D", "C", "A", "B", "E"]);
+    assert!(here["items"][3].get("price").is_none());
+    let room = format!("/api/v1/lots?{}&free_min=1", stay(119));
+    let room = server.get(Role::Staff, &room).await.expect(200);
+    assert_eq!(column(&room, "code"), ["D", "C", "A", "E"]);
     // Only where the list goes by it, prices are asked for.
     assert!(found(&server, "").await["items"][0].get("price").is_none());
     let year = format!("sort=price&from={start}&to={}", minutes(370 * 24 * 60));
