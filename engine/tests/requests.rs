@@ -108,15 +108,15 @@ fn it_is_too_late_for_a_change_of_time_but_not_to_ask() {
 #[test]
 fn every_occurrence_of_a_series_has_it() {
     let mut it = World::new(bayed(2));
-    let series = Some(SeriesId(Uuid::from_u128(7)));
+    let series = SeriesId(Uuid::from_u128(7));
     let occurrence = |id: u32| {
         let at = i64::from(id) * 2 * HOUR;
         let first = reserve_slot(id, 0, window(at, at + HOUR));
-        Reserve { series, request: Some(words(1)), ..first }
+        Reserve { series: Some(series), request: Some(words(1)), ..first }
     };
     let command = Command::ReserveSeries(vec![occurrence(1), occurrence(2)]);
     let outcome = it.execute(&command).unwrap();
-    assert_eq!(outcome, Outcome::Series(series.unwrap()));
+    assert_eq!(outcome, Outcome::Series(series));
     for id in [1, 2] {
         assert_eq!(asked(&it, of_booking(id)), Some(words(1)));
     }

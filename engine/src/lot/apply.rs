@@ -15,7 +15,7 @@ use super::{
     Event, Lot, LotValues, Owner, Register, Reservation, Reserved, Service, SlotValues, Span,
     State, Tally, decide, passes, session, waiting,
 };
-use crate::ids::{ReservationId, SlotIndex};
+use crate::ids::{Pseudonym, ReservationId, SlotIndex};
 use crate::limits::ENDED_RESERVATIONS_KEPT_PER_LOT;
 use crate::time::{Timestamp, Window};
 
@@ -95,13 +95,7 @@ impl Register {
             }
             Event::HoldEnded { id } => self.step(*id, at, |r| r.shown = false),
             Event::Reminded { id, of } => self.step(*id, at, |r| r.reminded = Some(*of)),
-            Event::Requested { id, request } => {
-                let effect = self.step(*id, at, |_| {});
-                if effect != Effect::Nothing {
-                    self.requests.put((*id).into(), *request);
-                }
-                effect
-            }
+            Event::Requested { id, request } => self.ask(*id, *request, at),
             Event::Session(event) => self.stay(event, at),
             Event::Payment(event) => {
                 self.payments.apply(event, at);
@@ -296,6 +290,15 @@ impl Register {
         {
             promise.timeline.insert(Span { window, owner });
         }
+    }
+
+    /// What is asked for lies beside the reservations; the reservation is another version of itself.
+    fn ask(&mut self, id: ReservationId, request: Option<Pseudonym>, at: Timestamp) -> Effect {
+        let effect = self.step(id, at, |_| {});
+        if effect != Effect::Nothing {
+            self.requests.put(id.into(), request);
+        }
+        effect
     }
 
     fn stay(&mut self, event: &session::Event, at: Timestamp) -> Effect {

@@ -36,7 +36,7 @@ pub(super) enum Answer {
 /// What came to the mailbox.
 #[derive(Debug)]
 pub(super) enum Letter {
-    Command(Request, Answer),
+    Command(Box<Request>, Answer),
     Readings(usize, Vec<SlotReading>, Result<ReadingsDone, String>),
 }
 
@@ -62,11 +62,11 @@ impl Mailbox {
         let asked = engine.command(lot, request.command.clone(), Some(claim));
         let mailbox = self.clone();
         match asked {
-            Err(error) => mailbox.put(Letter::Command(request, answer(Err(error)))),
+            Err(error) => mailbox.put(Letter::Command(Box::new(request), answer(Err(error)))),
             Ok(asked) => {
                 tokio::spawn(async move {
                     let answer = answer(asked.await);
-                    mailbox.put(Letter::Command(request, answer));
+                    mailbox.put(Letter::Command(Box::new(request), answer));
                 });
             }
         }

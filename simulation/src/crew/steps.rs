@@ -129,7 +129,7 @@ impl Crew {
                         self.trace.value(u64::from(*repeated));
                         self.audit_answer(&request, *lot_seq, what)?;
                     }
-                    self.remember(request, answer)?;
+                    self.remember(*request, answer)?;
                 }
                 Letter::Readings(number, sent, Ok(done)) => {
                     let told =

@@ -193,15 +193,7 @@ impl LotModel {
                 self.change(*id, at, |_| {});
                 self.ask((*id).into(), *request);
             }
-            Event::Session(event) => {
-                let oldest = self.life.gone.front().copied();
-                self.life.stay(event, at);
-                let forgotten = oldest.filter(|id| !self.life.stays.contains_key(id));
-                self.requests.retain(|about, _| Some(*about) != forgotten.map(Owner::Session));
-                if let session::Event::Requested { id, request } = event {
-                    self.ask(Owner::Session(*id), *request);
-                }
-            }
+            Event::Session(event) => self.stay(event, at),
             Event::Payment(event) => self.life.payment(event, at),
             Event::Posted(posting) => self.life.post(posting),
             Event::TariffsChanged(change) => self.life.tariff(change),
@@ -229,6 +221,16 @@ impl LotModel {
                 let wrong = self.life.fines.apply(event, at, self.life.postings);
                 self.life.note(wrong);
             }
+        }
+    }
+
+    fn stay(&mut self, event: &session::Event, at: Timestamp) {
+        let oldest = self.life.gone.front().copied();
+        self.life.stay(event, at);
+        let forgotten = oldest.filter(|id| !self.life.stays.contains_key(id));
+        self.requests.retain(|about, _| Some(*about) != forgotten.map(Owner::Session));
+        if let session::Event::Requested { id, request } = event {
+            self.ask(Owner::Session(*id), *request);
         }
     }
 
