@@ -14,6 +14,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::Stream;
 use lotkeeper_storage::JournalError;
 use lotkeeper_storage::backup::Backup;
 use tokio::sync::mpsc;
@@ -94,18 +95,30 @@ fn streamed(app: App, backup: Backup) -> Body {
         Pump { app, sender, whole: Arc::clone(&whole), request: crate::request_id::current() };
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || pump.run(backup, &runtime));
-    let blocks = futures_util::stream::unfold(Some(receiver), move |receiver| {
+    Body::from_stream(blocks(receiver, whole))
+}
+
+/// What is sent, and an error at an end that is none.
+fn blocks(
+    receiver: mpsc::Receiver<Bytes>,
+    whole: Arc<AtomicBool>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    futures_util::stream::unfold(Some(receiver), move |receiver| {
         let whole = Arc::clone(&whole);
         async move {
-            let mut receiver: mpsc::Receiver<Bytes> = receiver?;
+            let mut receiver = receiver?;
             match receiver.recv().await {
                 Some(block) => Some((Ok(block), Some(receiver))),
                 None if whole.load(Ordering::Acquire) => None,
-                None => Some((Err(io::Error::other("the backup did not come to its end")), None)),
+                None => {
+                    // A body that fails takes along what waits to be written: with the head gone, the client would
+                    // take the server for dead. While a body has nothing to say, that is written.
+                    tokio::task::yield_now().await;
+                    Some((Err(io::Error::other("the backup did not come to its end")), None))
+                }
             }
         }
-    });
-    Body::from_stream(blocks)
+    })
 }
 
 struct Pump {
@@ -169,6 +182,32 @@ impl Pump {
                 Ok(Err(_)) => Err("the client left".to_owned()),
                 Err(_) => Err(format!("the client took nothing for {} s", patience.as_secs())),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::{StreamExt, poll};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_said_is_written_before_a_body_is_cut_off() {
+        for is_whole in [true, false] {
+            let (sender, receiver) = mpsc::channel(1);
+            let mut blocks = pin!(blocks(receiver, Arc::new(AtomicBool::new(is_whole))));
+            sender.send(Bytes::from_static(b"block")).await.unwrap();
+            assert_eq!(blocks.next().await.unwrap().unwrap(), "block");
+            drop(sender);
+            // Whoever writes looks once more, and meanwhile writes what he has.
+            let at_once = poll!(blocks.next());
+            assert_eq!(at_once.is_pending(), !is_whole, "{at_once:?}");
+            if !is_whole {
+                assert!(blocks.next().await.is_some_and(|end| end.is_err()));
+            }
         }
     }
 }
