@@ -95,11 +95,15 @@ fn check_log(
     let mut replay = Replay::new(&inventory);
     check_archive(layout, meta, &mut replay, report)?;
     report.frames += inventory.scan.frames;
-    for group in Groups::new(&inventory.live, meta.first_seq)? {
-        let group = group?;
-        if group.records.last().is_some_and(|record| record.seq <= report.last_seq) {
-            take(&group, meta, &mut replay, report)?;
-        }
+    // What follows the last whole commit was never acknowledged, and may have gaps: a start that was removing it may
+    // have been killed.
+    let mut seq = meta.first_seq - 1;
+    let mut groups = Groups::new(&inventory.live, meta.first_seq)?;
+    while seq < report.last_seq
+        && let Some(group) = groups.next().transpose()?
+    {
+        seq = group.records.last().map_or(seq, |record| record.seq);
+        take(&group, meta, &mut replay, report)?;
     }
     let tip = layout.tip()?;
     check_beginning(holdings(tip, Some(meta)), report);

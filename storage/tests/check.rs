@@ -7,8 +7,9 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Author, copy_dir};
+use common::{Author, copy_dir, released};
 use lotkeeper_engine::ids::LotKey;
+use lotkeeper_storage::format::Encoder;
 use lotkeeper_storage::{Journal, JournalError, Options, PersonKind, SledJournal, check};
 
 const A: LotKey = LotKey(0);
@@ -142,4 +143,39 @@ fn a_snapshot_that_is_not_what_the_log_says_is_found() {
     drop(journal);
     let report = check(dir.path()).unwrap();
     assert!(report.to_string().contains("occupancy differs"), "{report}");
+}
+
+/// A start that was removing what is there of a commit was killed amid it, from either end.
+#[test]
+fn what_is_left_of_a_commit_that_was_never_acknowledged_is_no_damage() {
+    for keeps in [0..3, 3..6, 1..2] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, recovery) = SledJournal::open(options(dir.path(), u64::MAX)).unwrap();
+        let mut author = Author::new();
+        journal.commit(&[author.created(A, 60)]).unwrap();
+        journal.commit(&author.changes(A, 700)).unwrap();
+        let whole = author.seq;
+        let mut encoder = Encoder::default();
+        encoder.encode(recovery.epoch, &author.changes(A, 20_000)).unwrap();
+        assert!(encoder.frame_count() > keeps.end, "{} frames", encoder.frame_count());
+        drop(recovery);
+        drop(journal);
+        let copy = tempfile::tempdir().unwrap();
+        copy_dir(dir.path(), copy.path());
+        let db = sled::open(released(copy.path())).unwrap();
+        let frames = db.open_tree("frames").unwrap();
+        for (key, bytes) in encoder.frames().skip(keeps.start).take(keeps.len()) {
+            frames.insert(key.to_bytes(), bytes).unwrap();
+        }
+        db.flush().unwrap();
+        drop((frames, db));
+        released(copy.path());
+        let report = check(copy.path()).unwrap();
+        let told = report.to_string();
+        assert!(report.is_clean(), "{keeps:?}: {told}");
+        assert!(told.contains(&format!("{} frames of a commit", keeps.len())), "{told}");
+        assert_eq!(report.last_seq, whole);
+        let (_journal, recovery) = SledJournal::open(options(copy.path(), u64::MAX)).unwrap();
+        assert_eq!(recovery.last_seq, whole);
+    }
 }
