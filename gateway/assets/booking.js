@@ -138,11 +138,12 @@ export class Booking {
   }
 
   async ask(booking, text, problem) {
+    const turn = this.turn;
     try {
       await insist(() => request(path(booking.id), { method: "PATCH", body: { request: text.trim() || null } }), { seconds: INSIST_SECONDS });
-      await this.show(booking.id, t("book.request_saved"));
+      if (turn === this.turn) await this.show(booking.id, t("book.request_saved"));
     } catch (refusal) {
-      if (!this.desk.refused(refusal)) put(problem, refusal.message);
+      if (turn === this.turn && !this.desk.refused(refusal)) put(problem, refusal.message);
     }
   }
 

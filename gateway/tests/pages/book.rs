@@ -133,6 +133,8 @@ async fn a_driver_asks_in_his_own_words_and_takes_it_back() {
         page.click("#request").await;
         page.js("document.activeElement.value = ''").await;
         page.keys(typed).await;
+        // What was said the last time is no answer to this one.
+        page.js("document.querySelector('#panel .notice').remove()").await;
         page.click("#request-save").await;
         page.reads("#panel .notice", "the lot sees what you ask for").await;
         assert_eq!(bookings(&server).await[0]["request"], wanted);
