@@ -48,6 +48,8 @@ const REACHED: &[&str] = &[
     "itself.notified",
     "granted.issue_pass",
     "granted.change_pass",
+    "guest.honoured",
+    "guest.followed",
     "itself.pass_ran_out",
     "gate.pass",
     "gate.reserved",

@@ -1,8 +1,11 @@
 //! Answers, views and the log held against each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use lotkeeper_actors::LotHandle;
+use lotkeeper_engine::ids::PassId;
 use lotkeeper_engine::lot;
+use lotkeeper_engine::lot::pass::{self, Allowance, Limit};
 use lotkeeper_storage::{ClaimOutcome, Event};
 
 use super::Crew;
@@ -130,6 +133,8 @@ impl Crew {
         }
         self.trace.value(self.log.len() as u64);
         self.tally.count("audit.log");
+        self.count_guests();
+        self.audit_uses()?;
         self.audit_views()
     }
 
@@ -148,6 +153,56 @@ impl Crew {
             let wrong = model.differs_wholly_from(shown).or_else(|| model.waits_in_vain());
             if let Some(wrong) = wrong {
                 return Err(format!("L{number}: {wrong}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn count_guests(&mut self) {
+        for record in &self.log {
+            self.tally.count(match &record.event {
+                Event::Lot(lot::Event::Pass(pass::Event::Honoured { .. })) => "log.honoured",
+                Event::Lot(lot::Event::Pass(pass::Event::Followed { .. })) => "log.followed",
+                _ => continue,
+            });
+        }
+    }
+
+    /// Of a pass of the tenant all lots together let in no more than may be.
+    fn audit_uses(&self) -> Result<(), String> {
+        let mut entries_max = BTreeMap::new();
+        let mut entries: BTreeMap<(PassId, i64), u32> = BTreeMap::new();
+        for record in &self.log {
+            match &record.event {
+                Event::Lot(lot::Event::Pass(pass::Event::Issued { id, terms, .. })) => {
+                    if let Some(Allowance { limit: Limit::Entries(most), .. }) = terms.allowance {
+                        entries_max.insert(*id, most);
+                    }
+                }
+                Event::Lot(lot::Event::Pass(pass::Event::Honoured { id, period, .. })) => {
+                    let sum = entries.entry((*id, *period)).or_default();
+                    *sum += 1;
+                    if entries_max.get(id).is_some_and(|most| *sum > *most) {
+                        return Err(format!("{record:?} is entry {sum} by its pass"));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// In the end every lot knows where the passes of other lots are that were used in it.
+    pub(super) fn audit_guests(&mut self) -> Result<(), String> {
+        let views: Vec<_> = self.process.lots.iter().map(LotHandle::view).collect();
+        for (number, view) in views.iter().enumerate() {
+            for guest in view.lot.passes().guests() {
+                self.tally.count("guest.followed");
+                let home = views.iter().find_map(|view| view.lot.passes().get(guest.id));
+                let state = home.map_or(pass::State::Ended, |home| home.state);
+                if guest.state != state {
+                    return Err(format!("L{number} knows {guest:?}, which is {state:?}"));
+                }
             }
         }
         Ok(())

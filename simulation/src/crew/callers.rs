@@ -101,6 +101,8 @@ pub(super) struct Desk {
     next_key: u64,
     sequence: u64,
     ids: Vec<ReservationId>,
+    /// Whether nearly all come and go by passes.
+    pub is_season: bool,
     errands: Errands,
     /// Sent and not answered for sure: candidates to be sent again.
     pub open: Vec<Request>,
@@ -110,14 +112,17 @@ pub(super) struct Desk {
 
 impl Desk {
     pub fn new(dice: &mut Dice) -> Self {
+        let is_season = dice.one_in(3);
         Self {
             next_key: 0,
             sequence: 0,
             ids: Vec::new(),
-            errands: Errands::default(),
+            is_season,
+            errands: Errands::new(is_season),
             open: Vec::new(),
-            lots: 1 + dice.index(3),
-            slots: 1 + dice.below(5),
+            lots: 1 + usize::from(is_season) + dice.index(3),
+            // Who has a pass finds a slot, most of the time.
+            slots: 1 + dice.below(5) + if is_season { 12 } else { 0 },
         }
     }
 
@@ -127,7 +132,7 @@ impl Desk {
         }
         self.next_key += 1;
         let command = match dice.below(20) {
-            10.. => {
+            at if at >= 10 || self.is_season => {
                 let wanted = window(dice, now);
                 self.errands.ask(dice, self.next_key, wanted, now)
             }

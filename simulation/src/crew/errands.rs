@@ -46,9 +46,14 @@ impl Known {
     }
 }
 
+/// How often each kind is asked for: by everybody, and where nearly all come and go by passes of the tenant, so that
+/// gates of several lots ask for the last use at once.
+const WEIGHTS: [[u32; 11]; 2] =
+    [[40, 24, 8, 12, 14, 8, 14, 12, 10, 10, 2], [120, 90, 1, 1, 1, 1, 14, 3, 1, 1, 0]];
+
 /// What was asked for, by kind.
-#[derive(Default)]
 pub(super) struct Errands {
+    is_season: bool,
     stays: Known,
     payments: Known,
     passes: Known,
@@ -62,8 +67,20 @@ fn person(dice: &mut Dice) -> Pseudonym {
 }
 
 impl Errands {
+    pub fn new(is_season: bool) -> Self {
+        Self {
+            is_season,
+            stays: Known::default(),
+            payments: Known::default(),
+            passes: Known::default(),
+            shifts: Known::default(),
+            violations: Known::default(),
+            waiting: Known::default(),
+        }
+    }
+
     pub fn ask(&mut self, dice: &mut Dice, key: u64, window: Window, now: Timestamp) -> Command {
-        match dice.weighted(&[16, 16, 8, 12, 14, 8, 8, 8, 10, 10, 2]) {
+        match dice.weighted(&WEIGHTS[usize::from(self.is_season)]) {
             0 => self.scan(dice, key, Direction::Entry),
             1 => self.scan(dice, key, Direction::Exit),
             2 => Command::Pay(Box::new(self.pay(dice, key, Method::Cash))),
@@ -87,14 +104,15 @@ impl Errands {
     }
 
     fn scan(&mut self, dice: &mut Dice, key: u64, direction: Direction) -> Command {
+        let plate = Credential::Plate { vehicle: person(dice), near: Vec::new() };
         let (id, credential) = match direction {
             Direction::Entry => {
-                let plate = Credential::Plate { vehicle: person(dice), near: Vec::new() };
                 let shown = if dice.one_in(3) { Credential::Nothing } else { plate };
                 (self.stays.add(key), shown)
             }
             Direction::Exit => {
-                let shown = Credential::Session(SessionId(self.stays.any(dice)));
+                let ticket = Credential::Session(SessionId(self.stays.any(dice)));
+                let shown = if self.is_season && dice.one_in(2) { plate } else { ticket };
                 (Uuid::from_u128(0x9000_0000 + u128::from(key)), shown)
             }
         };
@@ -172,17 +190,19 @@ impl Errands {
     }
 
     fn issue(&mut self, dice: &mut Dice, key: u64, now: Timestamp) -> Command {
-        let allowance = Allowance { limit: Limit::Entries(2), per: Per::Day };
+        let (entries, per) =
+            dice.pick(&[(1, Per::Total), (1, Per::Day), (2, Per::Day)]).unwrap_or((1, Per::Day));
+        let allowance = Allowance { limit: Limit::Entries(entries), per };
         Command::IssuePass {
-            reach: Reach::Lot,
+            reach: [Reach::Lot, Reach::Tenant][dice.index(2)],
             id: PassId(self.passes.add(key)),
             terms: Box::new(PassTerms {
                 plan: "day".into(),
                 holder: None,
-                vehicles: vec![person(dice)],
+                vehicles: vec![person(dice), person(dice)],
                 price: Amount(900),
-                valid: Window { from: now, to: now.plus(Seconds(dice.count(60, 20_000))) },
-                allowance: dice.one_in(2).then_some(allowance),
+                valid: Window { from: now, to: now.plus(Seconds(dice.count(600, 40_000))) },
+                allowance: (self.is_season || dice.one_in(2)).then_some(allowance),
                 covers: Covers::Whole,
             }),
         }

@@ -2,6 +2,7 @@
 
 use lotkeeper_actors::CatchUp;
 use lotkeeper_engine::ids::SlotIndex;
+use lotkeeper_engine::spec::{Size, SlotSpec};
 use lotkeeper_storage::FaultPlan;
 
 use super::callers::{Answer, Letter};
@@ -35,6 +36,9 @@ impl Crew {
                 .zip(std::iter::repeat(slot))
                 .filter_map(|(at, slot)| slot.map(|slot| (at, slot)))
                 .map(|(at, mut slot)| {
+                    if self.desk.is_season {
+                        slot = SlotSpec { size: Size::Large, ..SlotSpec::default() };
+                    }
                     slot.code = format!("A-{at}").into();
                     slot.id.0 =
                         uuid::Uuid::from_u128(u128::from(at) + 1_000 * (1 + number as u128));
@@ -232,7 +236,13 @@ impl Crew {
         self.follow()?;
         // What may still go wrong with a commit must not go wrong with the last questions.
         self.restart(FaultPlan::none(), false).await?;
+        // A pass may run out at the first look, and other lots hear of it at the next one.
+        for _ in 0..3 {
+            self.process.engine.tick();
+            self.settle().await;
+        }
         self.audit_log()?;
+        self.audit_guests()?;
         self.audit_alive().await
     }
 

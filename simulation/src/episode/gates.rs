@@ -29,6 +29,7 @@ impl Episode {
         judge(model, &asked, &decision, done).map_err(wrong)?;
         for event in done {
             model.apply(event, now);
+            guest(event).into_iter().for_each(|name| self.tally.count(name));
         }
         happens(model, offers, now, &bays).map_err(wrong)?;
         if let Some(vain) = model.waits_in_vain() {
@@ -61,6 +62,15 @@ fn happens(
         model.apply(event, now);
     }
     till::is_not_found(model, events).map_or(Ok(()), Err)
+}
+
+/// What happens with a pass that is good in all lots of its tenant.
+fn guest(event: &Event) -> Option<&'static str> {
+    match event {
+        Event::Pass(pass::Event::Honoured { .. }) => Some("guest.honoured"),
+        Event::Pass(pass::Event::Followed { .. }) => Some("guest.followed"),
+        _ => None,
+    }
 }
 
 fn chosen(command: &Command, done: &[Event]) -> Option<lotkeeper_engine::ids::SlotIndex> {
@@ -105,15 +115,13 @@ fn judge(
         Command::ChangeTariffs(_) => Ok(Outcome::Tariffs),
         Command::ReserveSeries(_) => series(model, asked)?,
         Command::Look(_) => return Err("lots that enforce are not played".to_owned()),
-        Command::FollowPass { .. } => {
-            return Err("passes of a whole tenant are not played".to_owned());
-        }
         Command::Pay(_)
         | Command::StepPayment { .. }
         | Command::Provider(_)
         | Command::Shift(_)
         | Command::IssuePass { .. }
         | Command::ChangePass { .. }
+        | Command::FollowPass { .. }
         | Command::JoinWaiting { .. }
         | Command::LeaveWaiting { .. }
         | Command::Report(_)
@@ -148,7 +156,10 @@ fn desk(
         Command::StepPayment { id, step } => payments::step(model, (*id, *step), now),
         Command::Provider(command) => payments::provider(model, command, now),
         Command::Shift(command) => shifts::decide(model, command),
-        Command::IssuePass { id, terms, reach: _ } => passes::issue(model, *id, terms, now),
+        Command::IssuePass { id, terms, reach } => passes::issue(model, (*id, *reach), terms, now),
+        Command::FollowPass { id, state, since } => {
+            Ok((passes::follow(model, *id, (*state, *since)), Outcome::Settled))
+        }
         Command::ChangePass { id, change, expected_version } => {
             passes::change(model, (*id, change), *expected_version, now)
         }

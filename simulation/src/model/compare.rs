@@ -78,7 +78,9 @@ impl Life {
         let shifts = register.shifts().all().map(Arc::as_ref).filter(|shift| shift.is_open());
         let unsettled = register.payments().unsettled().map(Arc::as_ref);
         let ours = self.payments.values().filter(|it| it.is_unsettled());
+        let (guests, expected) = (register.passes().guests(), self.passes.guests.values());
         differ("a pass", passes, self.passes.going_on())
+            .or_else(|| differ("a pass of another lot", guests, expected))
             .or_else(|| differ("an open violation", open, self.fines.open()))
             .or_else(|| differ("who waits", line, self.line.waiters()))
             .or_else(|| differ("an open shift", shifts, self.shifts.open()))

@@ -143,7 +143,7 @@ impl Scanned<'_> {
             }
         }
         let drive_in = self.lot.spec.rules.drive_in;
-        match passes::good_for(self.lot, read, self.at()) {
+        match self.right_of(read) {
             Some(Some(_)) => return self.room(Yes::Pass),
             Some(None) if !drive_in => return Ok(no(No::PassNotValid)),
             Some(None) | None => {}
@@ -349,23 +349,31 @@ impl Scanned<'_> {
             .then(|| format!("{} cost {:?}, predicted {fee:?}", left.id, left.fee))
     }
 
+    fn right_of(&self, vehicle: Pseudonym) -> Option<Option<passes::Right>> {
+        let who = (vehicle, self.scan.id);
+        passes::good_for(self.lot, who, self.scan.tenant_pass.as_ref(), self.at())
+    }
+
     /// Who came in did so by his own right, and his pass pays what it pays.
     fn wrong_right(&self, verdict: Verdict) -> Option<String> {
         let entered = self.entered()?;
-        let pass = match (verdict, self.vehicle()) {
-            (Verdict::Open(Yes::Pass), Some(vehicle)) => {
-                passes::good_for(self.lot, vehicle, self.at()).flatten()
-            }
+        let right = match (verdict, self.vehicle()) {
+            (Verdict::Open(Yes::Pass), Some(vehicle)) => self.right_of(vehicle).flatten(),
             _ => None,
         };
-        let same = match &pass {
-            Some((pass, covers)) => {
-                entered.origin == Origin::Pass(pass.id)
-                    && entered.terms.pass.as_ref() == Some(covers)
-                    && entered.holder == pass.terms.holder
+        let used = self.events.iter().find_map(|event| match event {
+            Event::Pass(used) => Some(used),
+            _ => None,
+        });
+        let same = match &right {
+            Some(right) => {
+                entered.origin == Origin::Pass(right.used.id())
+                    && entered.terms.pass.as_ref() == Some(&right.coverage)
+                    && entered.holder == right.holder
+                    && used == Some(&right.used)
             }
             None => entered.terms.pass.is_none() && !matches!(entered.origin, Origin::Pass(_)),
         };
-        (!same).then(|| format!("{entered:?} by {pass:?}"))
+        (!same).then(|| format!("{entered:?} by {right:?}"))
     }
 }

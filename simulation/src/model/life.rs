@@ -195,7 +195,10 @@ impl Life {
                 seconds
                     && matches!(used, Use { id: of, entries: n, .. } if of == id && n == entries)
             }
-            (Origin::Pass(id), None) => !self.passes.all.contains_key(&id),
+            // It is forgotten, here and by the lot that issued it.
+            (Origin::Pass(id), None) => {
+                !self.passes.all.contains_key(&id) && !self.passes.guests.contains_key(&id)
+            }
             (_, used) => used.is_none(),
         };
         let wrong = || format!("{origin:?} used {used:?}, not {entries} entries and {stayed:?} s");

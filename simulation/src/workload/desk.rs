@@ -54,7 +54,7 @@ pub(super) fn owner(dice: &mut Dice, lot: &LotModel) -> Owner {
 
 impl Desk {
     pub fn ask(&mut self, dice: &mut Dice, lot: &LotModel, now: Timestamp) -> Command {
-        match dice.weighted(&[26, 12, 12, 12, 20, 8, 5, 8, 10, 16, 10, 10]) {
+        match dice.weighted(&[26, 12, 12, 12, 20, 8, 5, 8, 10, 16, 10, 10, 6]) {
             0 => season::join(dice, lot, now, self.next()),
             1 => season::move_on(dice, lot),
             2 => self.authorise(dice, lot),
@@ -66,7 +66,8 @@ impl Desk {
             8 => self.report(dice, lot, now),
             9 => change_violation(dice, lot),
             10 => season::issue(dice, lot, now, self.next()),
-            _ => season::change(dice, lot, now),
+            11 => season::change(dice, lot, now),
+            _ => season::follow(dice, now),
         }
     }
 

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::commands::request;
 use super::desk::{Desk, cashier, owner};
+use super::season;
 use crate::dice::Dice;
 use crate::model::LotModel;
 
@@ -69,6 +70,10 @@ impl Gates {
             true => stay(dice, lot),
             false => SessionId(self.next()),
         };
+        let tenant_pass = match (direction, &credential) {
+            (Direction::Entry, Credential::Plate { .. }) => season::brought(dice, lot, now),
+            _ => None,
+        };
         let gates = [Some("north"), Some("north"), Some("south"), None];
         Command::Scan(Box::new(Scan {
             id,
@@ -92,7 +97,7 @@ impl Gates {
                 _ => Scanner::Device,
             },
             is_elsewhere: dice.one_in(30),
-            tenant_pass: None,
+            tenant_pass,
             dry_run: dice.one_in(20),
         }))
     }

@@ -1,17 +1,18 @@
 //! Those who wait for a slot and those who have a pass.
 
 use lotkeeper_engine::ids::{PassId, Pseudonym, ReservationId, WaitingId};
-use lotkeeper_engine::lot::pass::{Allowance, Limit, PassTerms, Per, Reach};
+use lotkeeper_engine::lot::guest::{Calendar, Honour, TenantPass};
+use lotkeeper_engine::lot::pass::{Allowance, Limit, Pass, PassTerms, Per, Reach, State};
 use lotkeeper_engine::lot::{Caller, Command, Needs, PassChange, WaiterTerms};
 use lotkeeper_engine::money::{Amount, PerMille};
 use lotkeeper_engine::spec::{FeatureSet, Size};
-use lotkeeper_engine::tariff::Covers;
+use lotkeeper_engine::tariff::{Coverage, Covers};
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
 use uuid::Uuid;
 
 use super::gates::{booking, vehicle};
 use crate::dice::Dice;
-use crate::model::LotModel;
+use crate::model::{LotModel, passes};
 
 fn holder(dice: &mut Dice) -> Pseudonym {
     Pseudonym(Uuid::from_u128(0xF000 + u128::from(dice.below(6))))
@@ -132,7 +133,41 @@ fn terms(dice: &mut Dice, now: Timestamp) -> PassTerms {
 
 pub(super) fn issue(dice: &mut Dice, lot: &LotModel, now: Timestamp, id: Uuid) -> Command {
     let id = if dice.one_in(16) { pass(dice, lot) } else { PassId(id) };
-    Command::IssuePass { id, reach: Reach::Lot, terms: Box::new(terms(dice, now)) }
+    let reach = [Reach::Lot, Reach::Lot, Reach::Tenant][dice.index(3)];
+    Command::IssuePass { id, reach, terms: Box::new(terms(dice, now)) }
+}
+
+/// One of the passes that other lots issued.
+fn guest(dice: &mut Dice) -> PassId {
+    PassId(Uuid::from_u128(0xA000 + u128::from(dice.below(4))))
+}
+
+/// What a plate brings along to a gate: a pass of the tenant, of this lot or another one, or none.
+pub(super) fn brought(dice: &mut Dice, lot: &LotModel, at: Timestamp) -> Option<TenantPass> {
+    let own = lot.life.passes.going_on().filter(|pass| pass.reach == Reach::Tenant);
+    let own: Vec<&Pass> = own.collect();
+    let honour = match dice.below(8) {
+        0 => return Some(TenantPass::NotGood),
+        1 if !own.is_empty() => passes::honour(lot, own[dice.index(own.len())], at)?,
+        1 | 2 => honour(dice, at),
+        _ => return None,
+    };
+    Some(TenantPass::Good(Box::new(honour)))
+}
+
+fn honour(dice: &mut Dice, at: Timestamp) -> Honour {
+    let PassTerms { plan, holder, valid, covers, .. } = terms(dice, at);
+    let per = [Per::Day, Per::Day, Per::Week, Per::Total][dice.index(4)];
+    let by = Calendar { per, zone: "Europe/London".into() };
+    let (period, coverage) = (by.period(at), Coverage { code: plan, covers });
+    Honour { id: guest(dice), holder, valid, coverage, period, by }
+}
+
+/// What became of a pass of another lot.
+pub(super) fn follow(dice: &mut Dice, now: Timestamp) -> Command {
+    let state = [State::Active, State::Paused, State::Ended][dice.index(3)];
+    let since = now.minus(Seconds(dice.count(0, 7_200)));
+    Command::FollowPass { id: guest(dice), state, since }
 }
 
 pub(super) fn change(dice: &mut Dice, lot: &LotModel, now: Timestamp) -> Command {
