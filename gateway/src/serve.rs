@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lotkeeper_actors::{Clock, Engine, Options, StartError};
+use lotkeeper_engine::time::Timestamp;
 use lotkeeper_storage::{Journal, JournalError, Recovery, SledJournal, history};
 use prometheus::Registry;
 use tokio::net::{TcpListener, TcpSocket};
@@ -103,6 +104,17 @@ pub struct Running {
 /// # Errors
 /// What failed, with the remedy.
 pub async fn start(config: Config) -> Result<Running, ServeError> {
+    start_by(config, Clock::system).await
+}
+
+/// The same by another clock, made for the newest recorded time: to rehearse what time brings about.
+///
+/// # Errors
+/// What failed, with the remedy.
+pub async fn start_by(
+    config: Config,
+    clock: impl FnOnce(Timestamp) -> Clock,
+) -> Result<Running, ServeError> {
     let auth = Auth::new(&key::for_server(&config)?)?;
     let qr = QrKeys::new(&credential::for_server(&config)?)?;
     let registry = Registry::new();
@@ -114,7 +126,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let began = Instant::now();
     let (journal, recovery) = open(&config).await?;
     let opened = began.elapsed();
-    let clock = Clock::system(recovery.last_at);
+    let clock = clock(recovery.last_at);
     let found = Found::of(&recovery);
     let farewell = Farewell::default();
     let options = Options { on_fatal: farewell.before_the_end(), ..engine_options(&config) };
@@ -266,6 +278,7 @@ fn engine_options(config: &Config) -> lotkeeper_actors::Options {
         contended_records: engine.contended_records,
         contended_requests: engine.contended_requests,
         contended_busy_percent: engine.contended_busy_percent,
+        contended_tenant_percent: engine.contended_tenant_percent,
         commit_records_max: engine.commit_records_max,
         ring_changes_per_lot: engine.ring_changes_per_lot,
         snapshot_every_records: storage.snapshot_every_records,
@@ -308,6 +321,7 @@ mod tests {
         assert_eq!(set.contended_records, engine.contended_records);
         assert_eq!(set.contended_requests, engine.contended_requests);
         assert_eq!(set.contended_busy_percent, engine.contended_busy_percent);
+        assert_eq!(set.contended_tenant_percent, engine.contended_tenant_percent);
         assert_eq!(set.commit_records_max, engine.commit_records_max);
         assert_eq!(set.ring_changes_per_lot, engine.ring_changes_per_lot);
         assert_eq!(set.snapshot_every_records, engine.snapshot_every_records);

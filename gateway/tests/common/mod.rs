@@ -11,6 +11,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use lotkeeper_actors::Clock;
+use lotkeeper_engine::time::Timestamp;
 use lotkeeper_gateway::auth::{Auth, Grant, Role};
 use lotkeeper_gateway::config::Config;
 use lotkeeper_gateway::serve::{self, Running};
@@ -105,9 +107,18 @@ impl Server {
 
     /// Starts one over the data of another.
     pub async fn start_in(directory: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_by(directory, change, Clock::system).await
+    }
+
+    /// Starts one whose time is the one of the last argument.
+    pub async fn start_by(
+        directory: TempDir,
+        change: impl FnOnce(&mut Config),
+        clock: impl FnOnce(Timestamp) -> Clock,
+    ) -> Self {
         let mut config = config(directory.path());
         change(&mut config);
-        let running = serve::start(config).await.unwrap();
+        let running = serve::start_by(config, clock).await.unwrap();
         Self { running, directory, client: reqwest::Client::new() }
     }
 
