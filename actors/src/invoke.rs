@@ -1,4 +1,4 @@
-//! Commands and readings into the engine: claims, permits, the send, and the wait for what is durable.
+//! Commands into the engine: claims, permits, the send, and the wait for what is durable.
 //!
 //! The send happens in the call, in the order of the calls; the future only waits. An actor that died
 //! with the message drops the reply port: nothing was journaled, and the message is sent again once the
@@ -11,7 +11,7 @@ use lotkeeper_engine::lot::pass::Reach;
 use lotkeeper_engine::lot::session::Direction;
 use lotkeeper_engine::lot::{self, Command, Credential, Outcome, Rejection, Scan, provider, shift};
 use lotkeeper_engine::spec::{PlateOnce, Spec};
-use lotkeeper_storage::{By, Claim, Event};
+use lotkeeper_storage::{Claim, Event};
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -22,8 +22,7 @@ use crate::door::Permit;
 use crate::engine::{Engine, Shared};
 use crate::error::{CommandError, NotReady};
 use crate::lot::LotMessage;
-use crate::reply::{Done, ReadingBatch, ReadingTicket, ReadingsDone, Refused, SlotReading};
-use crate::slot::SlotMessage;
+use crate::reply::Done;
 use crate::standing;
 use crate::submission::{CommandPort, CommandReply, Origin, Reply, Submission};
 use crate::tenant_passes::Aside;
@@ -217,48 +216,6 @@ impl Engine {
         let (lot_seq, answer) = (remembered.lot_seq, remembered.outcome.clone());
         Ok(Done { lot, lot_seq, answer, repeated: true })
     }
-
-    /// Sends somebody's readings to a lot's slots; the future resolves when all of it is durable. At most
-    /// `READINGS_PER_BATCH_MAX`, and no more than there are permits.
-    ///
-    /// # Errors
-    /// Why nothing is accepted now.
-    pub fn readings(
-        &self,
-        lot: &LotHandle,
-        readings: Vec<SlotReading>,
-        by: Option<By>,
-    ) -> Result<impl Future<Output = Result<ReadingsDone, CommandError>> + Send + use<>, CommandError>
-    {
-        let shared = Arc::clone(&self.shared);
-        let lot = lot.clone();
-        let mut restarts = shared.restarts.count();
-        let permit = shared.admit(&lot.0.share, readings.len())?;
-        let (mut batch, mut answered) = ReadingBatch::new(readings.len() + 1, by, Some(permit));
-        send_readings(&lot, &batch, (0..).zip(&readings));
-        Ok(async move {
-            let mut total = ReadingsDone::default();
-            loop {
-                let _always_sent = answered.await;
-                let round = batch.round();
-                add(&mut total, round.done);
-                if round.failed {
-                    return Err(CommandError::OutcomeUnknown);
-                }
-                if round.lost.is_empty() {
-                    total.lot_seq = total.lot_seq.max(lot.0.view.read().lot_seq);
-                    return Ok(total);
-                }
-                restarts = actor_is_back(&shared, restarts).await?;
-                let permit = shared.door.admit_again(&lot.0.share, round.lost.len()).await;
-                (batch, answered) = ReadingBatch::new(round.lost.len() + 1, by, permit);
-                let again = round.lost.iter().filter_map(|index| {
-                    readings.get(*index as usize).map(|reading| (*index, reading))
-                });
-                send_readings(&lot, &batch, again);
-            }
-        })
-    }
 }
 
 enum Sent {
@@ -266,30 +223,8 @@ enum Sent {
     Repeated(Arc<Remembered>),
 }
 
-fn send_readings<'a>(
-    lot: &LotHandle,
-    batch: &Arc<ReadingBatch>,
-    readings: impl Iterator<Item = (u32, &'a SlotReading)>,
-) {
-    lot.0.tell_slots(readings.map(|(index, reading)| {
-        (reading.slot, SlotMessage::Read(reading.reading, ReadingTicket::new(batch, index)))
-    }));
-    // The sender's own place: a batch is never complete before it is wholly sent.
-    batch.sent();
-}
-
-fn add(total: &mut ReadingsDone, round: ReadingsDone) {
-    total.accepted += round.accepted;
-    total.unchanged += round.unchanged;
-    total.duplicate += round.duplicate;
-    total.late += round.late;
-    total.refused.extend(round.refused);
-    total.refused.sort_unstable_by_key(|refused: &Refused| refused.index);
-    total.lot_seq = total.lot_seq.max(round.lot_seq);
-}
-
 /// Waits for the next restart of any actor. Nothing restarts when the journal failed or the engine ends.
-async fn actor_is_back(shared: &Arc<Shared>, seen: u64) -> Result<u64, CommandError> {
+pub(crate) async fn actor_is_back(shared: &Arc<Shared>, seen: u64) -> Result<u64, CommandError> {
     let ends = || match shared.ready() {
         Err(NotReady::JournalFailed) => Err(CommandError::OutcomeUnknown),
         Err(NotReady::ShuttingDown) => Err(CommandError::ShuttingDown),

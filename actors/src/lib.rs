@@ -26,6 +26,7 @@ mod options;
 mod pacer;
 mod publisher;
 mod pump;
+mod readings;
 mod reply;
 mod restarts;
 mod ring;

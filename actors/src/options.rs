@@ -17,6 +17,9 @@ pub struct Options {
     /// How busy workers and journal may be, in percent of the time, for the sake of a tenant that takes more than its
     /// part while others are at work; 100 holds nobody up.
     pub contended_busy_percent: u8,
+    /// How much of the workers' time one tenant may use while others are at work, in percent, however idle they are.
+    /// 100 leaves it all that may be busy.
+    pub contended_tenant_percent: u8,
     /// Records in one commit at most.
     pub commit_records_max: usize,
     /// Changes a lot's ring keeps for readers that resume or lag.
@@ -44,6 +47,7 @@ impl Default for Options {
             contended_records: 4_096,
             contended_requests: 16,
             contended_busy_percent: 50,
+            contended_tenant_percent: 15,
             commit_records_max: 8_192,
             ring_changes_per_lot: 1_024,
             snapshot_every_records: 500_000,

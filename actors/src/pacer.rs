@@ -4,7 +4,9 @@
 //! the next request ready keeps processors and journal busy, and whoever comes now and then finds both taken.
 //! So while more than one tenant is at work each may use up to a *level* of time per step, the same for all. It falls
 //! while workers or journal are busy for more of the time than `Options::contended_busy_percent`, rises while they are
-//! not, and never falls below a tenant's fair part of that. See `docs/adr/0022-a-fair-door.md`.
+//! not, to `Options::contended_tenant_percent` at most, and never falls below a tenant's fair part of the former: what
+//! one tenant takes is small against what is left idle for those who come now and then. See
+//! `docs/adr/0022-a-fair-door.md`.
 //!
 //! Invariants: who uses less than his part is never held up; alone, nobody is. Deliberately absent: time that
 //! streams take, and priorities.
@@ -16,6 +18,7 @@ use tokio::runtime::{Handle, RuntimeMetrics};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::engine::Shared;
+use crate::options::Options;
 
 /// Between two looks: short against what a person notices, long against a wake-up.
 const STEP: Duration = Duration::from_millis(20);
@@ -40,20 +43,40 @@ impl Level {
     /// Nobody is held up.
     pub const FULL: Self = Self(LEVEL_MAX);
 
-    /// The next step's. `busy` and `target` are parts of the time, `active` the tenants at work.
-    pub fn next(self, busy: f64, target: f64, active: usize) -> Self {
+    /// The next step's. `busy` is a part of the time, `active` the tenants at work.
+    pub fn next(self, busy: f64, bounds: Bounds, active: usize) -> Self {
         if active < 2 {
             return Self::FULL;
         }
-        let factor = (target / busy.max(f64::MIN_POSITIVE)).powf(GAIN).min(RISE_MAX);
-        let part = target / active as f64;
-        Self((self.0 * factor).clamp(part, LEVEL_MAX))
+        let factor = (bounds.busy / busy.max(f64::MIN_POSITIVE)).powf(GAIN).min(RISE_MAX);
+        let part = bounds.busy / active as f64;
+        Self((self.0 * factor).clamp(part.min(bounds.tenant), bounds.tenant))
     }
 
     /// As a tenant's time in nanoseconds per step; nothing when nobody is held up.
     pub fn nanos(self, workers: usize) -> Option<i64> {
         let step = STEP.as_nanos() as f64 * workers as f64;
         (self != Self::FULL).then_some((self.0 * step) as i64)
+    }
+}
+
+/// What may be used while more than one is at work, as parts of the time of all workers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bounds {
+    /// By all together, before the level falls.
+    pub busy: f64,
+    /// By one, however little the others use.
+    pub tenant: f64,
+}
+
+impl Bounds {
+    fn new(options: &Options) -> Self {
+        let part = |percent: u8| f64::from(percent) / 100.0;
+        let tenant = match options.contended_tenant_percent {
+            ..100 => part(options.contended_tenant_percent),
+            _ => LEVEL_MAX,
+        };
+        Self { busy: part(options.contended_busy_percent), tenant }
     }
 }
 
@@ -97,12 +120,12 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut interval = interval(STEP / PARTS);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut watch = Watch::new(&shared);
-    let target = f64::from(shared.options.contended_busy_percent) / 100.0;
+    let bounds = Bounds::new(&shared.options);
     let mut level = Level::FULL;
     loop {
         interval.tick().await;
         let busy = watch.look(&shared);
-        level = level.next(busy, target, shared.door.active());
+        level = level.next(busy, bounds, shared.door.active());
         let workers = watch.runtime.num_workers();
         shared.metrics.paced(busy, level.0 * workers as f64);
         // Never nothing: that would stand for a time that is not looked at.

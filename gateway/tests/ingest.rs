@@ -115,28 +115,26 @@ async fn pour(socket: Socket, batches: Vec<Value>) -> BTreeMap<u64, Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_batches_in_flight_keep_the_order_of_each_slot() {
-    const BATCHES: u32 = 500;
-    // Few places, so that the server stops reading again and again.
-    for in_flight_max in [64, 2] {
+    // Few places, so that the server stops reading again and again; and batches so large that they are sent in parts.
+    for (in_flight_max, slots, batches) in [(64, 4, 500), (2, 4, 500), (64, 200, 20)] {
         let change = |config: &mut lotkeeper_gateway::config::Config| {
             config.ingest.batches_in_flight_max = in_flight_max;
         };
         let server = Server::start_with(change).await;
-        created(&server.post(Role::Operator, "/api/v1/lots", &bayed("L1", 4)).await);
-        let slots = ["A-1", "A-2", "A-3", "A-4"];
-        let batches = (0..BATCHES).map(|number| {
-            let readings: Vec<Value> =
-                slots.iter().map(|slot| at(slot, number, number % 2 == 0)).collect();
+        created(&server.post(Role::Operator, "/api/v1/lots", &bayed("L1", slots)).await);
+        let sent = (0..batches).map(|number| {
+            let reading = |slot: usize| at(&format!("A-{}", slot + 1), number, number % 2 == 0);
+            let readings: Vec<Value> = (0..slots).map(reading).collect();
             batch(number.into(), &readings)
         });
         let socket = open(&server, Role::Device).await;
-        let answers = pour(socket, batches.collect()).await;
+        let answers = pour(socket, sent.collect()).await;
         // One reading out of order would be late, and the one after it unchanged.
         for (number, answer) in &answers {
-            assert_eq!(answer["accepted"], 4, "{number}: {answer}");
+            assert_eq!(answer["accepted"], slots, "{number}: {answer}");
         }
         let highest = answers.values().map(|answer| answer["seq"].as_u64().unwrap()).max();
-        assert_eq!(highest, Some(1 + 4 * u64::from(BATCHES)));
+        assert_eq!(highest, Some(1 + slots as u64 * u64::from(batches)));
         assert_eq!(slot(&server, "A-3").await["status"], "free");
         server.stop().await;
     }

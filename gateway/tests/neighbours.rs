@@ -36,6 +36,7 @@ async fn server() -> Server {
         config.engine.contended_requests = TURNS;
         // Places alone: how busy this machine is says nothing here.
         config.engine.contended_busy_percent = 100;
+        config.engine.contended_tenant_percent = 100;
         config.engine.contended_wait = Duration::ZERO;
     })
     .await;
@@ -142,7 +143,11 @@ async fn figure(server: &Server, name: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_that_keeps_the_server_busy_is_held_up_until_it_is_alone() {
     const ALLOWED: &str = "lotkeeper_tenant_allowed_cores";
-    let server = Server::start_with(|config| config.engine.contended_busy_percent = 1).await;
+    let server = Server::start_with(|config| {
+        config.engine.contended_busy_percent = 1;
+        config.engine.contended_tenant_percent = 100;
+    })
+    .await;
     for tenant in TENANTS {
         created(&post(&server, tenant, Role::Operator, "/api/v1/lots", &bayed("L1", 8)).await);
     }

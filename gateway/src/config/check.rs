@@ -189,6 +189,11 @@ fn engine(raw: &RawEngine, origins: &Origins) -> Result<Engine, ConfigError> {
             raw.contended_busy_percent,
             (1, 100),
         )?,
+        contended_tenant_percent: origins.number(
+            "engine.contended_tenant_percent",
+            raw.contended_tenant_percent,
+            (1, 100),
+        )?,
         contended_wait: origins.seconds(
             "engine.contended_wait_seconds",
             raw.contended_wait_seconds,

@@ -109,6 +109,8 @@ pub struct Engine {
     pub contended_requests: usize,
     /// How busy the server may be for a tenant above its part, in percent of the time.
     pub contended_busy_percent: u8,
+    /// How much of the processors one tenant may use while others are at work, in percent of the time.
+    pub contended_tenant_percent: u8,
     /// How long a request waits for its tenant's turn.
     pub contended_wait: Duration,
     /// Records in one commit.
@@ -300,6 +302,7 @@ impl Default for Engine {
             contended_records: 4_096,
             contended_requests: 16,
             contended_busy_percent: 50,
+            contended_tenant_percent: 15,
             contended_wait: Duration::from_secs(1),
             commit_records_max: 8_192,
             ring_changes_per_lot: 1_024,

@@ -55,6 +55,7 @@ pub(super) struct RawEngine {
     pub contended_records: i64,
     pub contended_requests: i64,
     pub contended_busy_percent: i64,
+    pub contended_tenant_percent: i64,
     pub contended_wait_seconds: i64,
     pub commit_records_max: i64,
     pub ring_changes_per_lot: i64,

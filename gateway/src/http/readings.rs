@@ -49,7 +49,7 @@ pub async fn take(
     let by = principal.by(&*app.engine.vault());
     let by = by.map_err(|error| answer::unreadable("vault", &error))?;
     let refused = |error| error::command(&lot.view(), &error);
-    let sent = app.engine.readings(&lot, parsed.readings, Some(by)).map_err(refused)?;
-    let done = sent.await.map_err(refused)?;
+    let sent = app.engine.readings_in_parts(&lot, parsed.readings, Some(by)).await;
+    let done = sent.map_err(refused)?.await.map_err(refused)?;
     answer::ok(&parsed.rest.answer(&done))
 }

@@ -1,4 +1,4 @@
-//! One message: sent to the engine at once, answered when durable.
+//! One message: sent to the engine, a large one in parts, and answered when durable.
 
 use futures_util::future::{BoxFuture, FutureExt};
 use lotkeeper_actors::{CommandError, Engine, LotHandle, Origin};
@@ -24,8 +24,11 @@ pub struct Answered {
     pub answer: Result<ReadingsAnswer, Problem>,
 }
 
-/// A batch on its way.
+/// A batch that is wholly sent.
 pub type InFlight = BoxFuture<'static, Answered>;
+
+/// A batch that is being sent; the next one of its socket waits for that, so that readings keep their order.
+pub type Sending = BoxFuture<'static, InFlight>;
 
 /// A message that cannot be taken for a batch: the socket is closed with this reason.
 pub struct NotUnderstood(pub String);
@@ -39,7 +42,7 @@ pub fn send_readings(
     principal: &Principal,
     batch: u64,
     text: &[u8],
-) -> Result<InFlight, NotUnderstood> {
+) -> Result<Sending, NotUnderstood> {
     let message: ReadingsMessage<'_> = match from_json(text) {
         Ok(message) => message,
         Err(refusal) => return misshapen(batch, refusal),
@@ -62,7 +65,7 @@ pub fn send_binary(
     app: &App,
     principal: &Principal,
     bytes: &[u8],
-) -> Result<InFlight, NotUnderstood> {
+) -> Result<Sending, NotUnderstood> {
     let message = match Message::read(bytes) {
         Ok(message) => message,
         Err(refusal) => return misshapen(0, refusal),
@@ -84,18 +87,26 @@ fn send_parsed(
     batch: u64,
     lot: LotHandle,
     parsed: Parsed,
-) -> InFlight {
-    let rest = parsed.rest;
+) -> Sending {
     if parsed.readings.is_empty() {
         let lot_seq = lot.view().lot_seq;
-        return at_once(batch, Ok(rest.nothing_sent(lot_seq)));
+        return at_once(batch, Ok(parsed.rest.nothing_sent(lot_seq)));
     }
-    let by = match asked_by(app, principal) {
-        Ok(by) => by,
-        Err(problem) => return at_once(batch, Err(problem)),
-    };
-    match app.engine.readings(&lot, parsed.readings, Some(by)) {
-        Err(refused) => at_once(batch, Err(refusal_of(&lot, &refused))),
+    match asked_by(app, principal) {
+        Ok(by) => send_in_parts(app.engine.clone(), batch, lot, parsed, by).boxed(),
+        Err(problem) => at_once(batch, Err(problem)),
+    }
+}
+
+async fn send_in_parts(
+    engine: Engine,
+    batch: u64,
+    lot: LotHandle,
+    Parsed { readings, rest }: Parsed,
+    by: By,
+) -> InFlight {
+    match engine.readings_in_parts(&lot, readings, Some(by)).await {
+        Err(refused) => answered(batch, Err(refusal_of(&lot, &refused))),
         Ok(done) => async move {
             let answer = match done.await {
                 Ok(done) => Ok(rest.answer(&done)),
@@ -116,7 +127,7 @@ pub fn send_count(
     principal: &Principal,
     batch: u64,
     text: &[u8],
-) -> Result<InFlight, NotUnderstood> {
+) -> Result<Sending, NotUnderstood> {
     let message: CountsMessage<'_> = match from_json(text) {
         Ok(message) => message,
         Err(refusal) => return misshapen(batch, refusal),
@@ -135,7 +146,7 @@ pub fn send_count(
     });
     Ok(match prepared {
         Err(problem) => at_once(batch, Err(problem)),
-        Ok((lot, command, origin)) => send_command(&app.engine, batch, lot, command, origin),
+        Ok((lot, command, origin)) => sent(send_command(&app.engine, batch, lot, command, origin)),
     })
 }
 
@@ -147,7 +158,7 @@ fn send_command(
     origin: Origin,
 ) -> InFlight {
     match engine.command(&lot, command, origin) {
-        Err(refused) => at_once(batch, Err(refusal_of(&lot, &refused))),
+        Err(refused) => answered(batch, Err(refusal_of(&lot, &refused))),
         Ok(done) => async move {
             let answer = match done.await {
                 Ok(done) => Ok(counted(&done.answer, done.lot_seq)),
@@ -203,7 +214,7 @@ fn invalid(faults: Vec<lotkeeper_engine::spec::Fault>) -> Problem {
 }
 
 /// Wrong fields concern the batch; what is not JSON at all concerns the socket.
-fn misshapen(batch: u64, refusal: Refusal) -> Result<InFlight, NotUnderstood> {
+fn misshapen(batch: u64, refusal: Refusal) -> Result<Sending, NotUnderstood> {
     match refusal {
         Refusal::Syntax { detail } => Err(NotUnderstood(detail)),
         Refusal::Shape { pointer, detail } => {
@@ -213,6 +224,14 @@ fn misshapen(batch: u64, refusal: Refusal) -> Result<InFlight, NotUnderstood> {
     }
 }
 
-fn at_once(batch: u64, answer: Result<ReadingsAnswer, Problem>) -> InFlight {
+fn at_once(batch: u64, answer: Result<ReadingsAnswer, Problem>) -> Sending {
+    sent(answered(batch, answer))
+}
+
+fn answered(batch: u64, answer: Result<ReadingsAnswer, Problem>) -> InFlight {
     std::future::ready(Answered { batch, answer }).boxed()
+}
+
+fn sent(batch: InFlight) -> Sending {
+    std::future::ready(batch).boxed()
 }

@@ -12,7 +12,9 @@ use lotkeeper_actors::Turn;
 use tokio::time::{Instant as Moment, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::batch::{Answered, InFlight, NotUnderstood, send_binary, send_count, send_readings};
+use super::batch::{
+    Answered, InFlight, NotUnderstood, Sending, send_binary, send_count, send_readings,
+};
 use super::message::{Head, Reply, TokenMessage};
 use crate::app::App;
 use crate::auth::{Access, Principal};
@@ -58,6 +60,8 @@ struct Ingest<'a> {
     in_flight: FuturesUnordered<InFlight>,
     /// What was read and waits for a turn of the tenant; nothing more is read meanwhile.
     waiting: Option<(Sent, BoxFuture<'static, Turn>)>,
+    /// What has its turn and is being sent; nothing more is read meanwhile.
+    sending: Option<(Sending, Turn)>,
     missed_pongs: u32,
     ping_at: Moment,
     /// Messages that leave with the next flush.
@@ -78,6 +82,7 @@ impl<'a> Ingest<'a> {
             principal,
             in_flight: FuturesUnordered::new(),
             waiting: None,
+            sending: None,
             missed_pongs: 0,
             ping_at,
             queued: 0,
@@ -88,6 +93,10 @@ impl<'a> Ingest<'a> {
         let close = self.exchange(socket).await;
         if close.is_some() {
             // What was sent is answered before the door closes.
+            if self.sending.is_some() {
+                let batch = sent_of(&mut self.sending).await;
+                self.wholly_sent(batch);
+            }
             while let Some(answered) = self.in_flight.next().await {
                 self.acknowledge(socket, &answered);
             }
@@ -99,6 +108,7 @@ impl<'a> Ingest<'a> {
     async fn exchange(&mut self, socket: &mut Socket) -> Option<Close> {
         loop {
             let room = self.waiting.is_none()
+                && self.sending.is_none()
                 && self.in_flight.len() < self.app.config.ingest.batches_in_flight_max;
             let end = tokio::select! {
                 biased;
@@ -108,6 +118,10 @@ impl<'a> Ingest<'a> {
                 Some(answered) = self.in_flight.next(), if !self.in_flight.is_empty() => {
                     self.acknowledge(socket, &answered);
                     self.acknowledge_ready(socket);
+                    Ok(())
+                }
+                batch = sent_of(&mut self.sending), if self.sending.is_some() => {
+                    self.wholly_sent(batch);
                     Ok(())
                 }
                 // Not read while too much is in flight: the sender feels it in its own connection.
@@ -162,14 +176,18 @@ impl<'a> Ingest<'a> {
             }
         };
         turn.used(began.elapsed());
-        if let Some(batch) = batch {
-            self.in_flight.push(with_turn(self.app.clone(), batch, turn));
-        }
+        self.sending = batch.map(|batch| (batch, turn));
         Ok(())
     }
 
+    fn wholly_sent(&mut self, batch: InFlight) {
+        if let Some((_, turn)) = self.sending.take() {
+            self.in_flight.push(with_turn(self.app.clone(), batch, turn));
+        }
+    }
+
     /// A batch, or something that is done already.
-    fn begin_text(&mut self, socket: &mut Socket, text: &[u8]) -> Result<Option<InFlight>, Close> {
+    fn begin_text(&mut self, socket: &mut Socket, text: &[u8]) -> Result<Option<Sending>, Close> {
         let head: Head<'_> = serde_json::from_slice(text)
             .map_err(|error| Close::bad_message(format!("message not understood: {error}")))?;
         let sent = match (&*head.op, head.batch) {
@@ -272,6 +290,14 @@ impl Sent {
 async fn turn_of(waiting: &mut Option<(Sent, BoxFuture<'static, Turn>)>) -> Turn {
     match waiting {
         Some((_, turn)) => turn.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The batch that is being sent, once it is; never, when none is.
+async fn sent_of(sending: &mut Option<(Sending, Turn)>) -> InFlight {
+    match sending {
+        Some((batch, _)) => batch.await,
         None => std::future::pending().await,
     }
 }

@@ -137,7 +137,7 @@ pub struct ReadingsAnswer {
 /// A batch ready for the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
-    /// For [`lotkeeper_actors::Engine::readings`]; may be empty, and is then not sent.
+    /// For [`lotkeeper_actors::Engine::readings_in_parts`]; may be empty, and is then not sent.
     pub readings: Vec<SlotReading>,
     /// What remains to be told.
     pub rest: Rest,
