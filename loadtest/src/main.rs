@@ -39,8 +39,8 @@ mod vitals;
 mod warning;
 mod wire;
 
-use crate::compare::echo;
 use crate::compare::options::CompareOptions;
+use crate::compare::{echo, postgres_service};
 use crate::error::LoadError;
 use crate::linearize::options::LinearizeOptions;
 use crate::options::Options;
@@ -81,6 +81,7 @@ fn command() -> Result<bool, LoadError> {
             let runtime = runtime(linearize::CLIENT_THREADS)?;
             runtime.block_on(until_interrupted(linearize::run(options)))
         }
+        Some(postgres_service::SUBCOMMAND) => postgres_service::serve(&words[2..]).map(|()| true),
         Some(echo::SUBCOMMAND) => echo::serve(words.get(2).map(String::as_str)).map(|()| true),
         _ => run(&Options::parse()).map(|report| report.passed()),
     }

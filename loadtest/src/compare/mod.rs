@@ -21,6 +21,7 @@ mod ours;
 mod postgres;
 mod postgres_gate;
 mod postgres_hands;
+pub mod postgres_service;
 mod pubsub;
 mod redis;
 mod table;

@@ -10,9 +10,11 @@ use super::context::Context;
 use super::daemon::{Daemon, Home, User, find_program, free_address, version_of};
 use super::drive::{Driven, Hand, drive};
 use super::error::CompareError;
-use super::postgres_gate::{self, Gate};
+use super::postgres_gate::{self, Desk, Gate};
 use super::postgres_hands::{Booker, Scanner, Way, batch_hands};
+use super::postgres_service;
 use super::table::{Row, Work};
+use crate::http::HttpClient;
 use crate::verify::Check;
 use rustix::process::Signal;
 use std::net::SocketAddr;
@@ -26,7 +28,7 @@ const SETTINGS: [&str; 11] = [
     // Tables begin empty, without statistics: without this some runs plan whole scans of them, and keep the plan.
     "enable_seqscan=off",
     "max_wal_size=8GB",
-    "max_connections=200",
+    "max_connections=400",
     "wal_level=minimal",
     "max_wal_senders=0",
     "fsync=on",
@@ -125,13 +127,27 @@ const SCANS: Ways = [
     ("postgres.scan.function", "one call of a PL/pgSQL function", Way::Function),
 ];
 
-const GATES: [(&str, &str, Way); 2] = [
+/// Ways of passing a gate, and whether over HTTP, as ours is.
+const GATES: [(&str, &str, Way, bool); 4] = [
     (
         "postgres.gate.stepwise",
         "begin, look up and lock, decide, stay, booking, event, commit, each waited for",
         Way::Stepwise,
+        false,
     ),
-    ("postgres.gate.function", "one call of a PL/pgSQL function", Way::Function),
+    ("postgres.gate.function", "one call of a PL/pgSQL function", Way::Function, false),
+    (
+        "postgres.gate.http.stepwise",
+        "the transaction statement by statement, behind a bare HTTP service",
+        Way::Stepwise,
+        true,
+    ),
+    (
+        "postgres.gate.http.function",
+        "the PL/pgSQL function, behind a bare HTTP service",
+        Way::Function,
+        true,
+    ),
 ];
 
 /// All stages.
@@ -193,13 +209,24 @@ async fn pass(
     (version, context): Played<'_>,
 ) -> Result<(), CompareError> {
     client.batch_execute(postgres_gate::SCHEMA).await?;
-    for (key, what, way) in GATES {
+    for (key, what, way, over_http) in GATES {
         postgres_gate::fill(client, context).await?;
+        let service = match over_http {
+            true => Some(service(addr, way, context).await?),
+            false => None,
+        };
         let mut hands = Vec::new();
         for number in 0..context.options.connections {
-            hands.push(Gate::new(connect(addr).await?, way, number, context).await?);
+            let desk = Desk::new(connect(addr).await?, way).await?;
+            let http = service.as_ref().map(|(_, at)| HttpClient::new(*at, "none"));
+            hands.push(Gate::new(desk, http, number, context));
         }
-        let driven = stage(context, daemon, key, hands).await?;
+        context.begin(key).await?;
+        let tree = match &service {
+            Some((service, _)) => daemon.tree().and(service.tree()),
+            None => daemon.tree(),
+        };
+        let driven = drive(hands, context.timing(), tree).await.map_err(broken)?;
         let row = Row::of(key, Work::Scans, version, what, &driven);
         let row = row.with_check(postgres_gate::check(client, driven.done_in_all).await?);
         context.put(row);
@@ -262,7 +289,8 @@ async fn start(bin: &Path, context: &Context) -> Result<(Daemon, SocketAddr), Co
     Ok((daemon, addr))
 }
 
-async fn connect(addr: SocketAddr) -> Result<Client, CompareError> {
+/// A connection, as soon as there is one.
+pub async fn connect(addr: SocketAddr) -> Result<Client, CompareError> {
     let mut config = tokio_postgres::Config::new();
     config.host(addr.ip().to_string()).port(addr.port()).user(SUPERUSER).dbname("postgres");
     let mut attempts = 0;
@@ -300,7 +328,27 @@ async fn stage<H: Hand>(
 ) -> Result<Driven, CompareError> {
     context.begin(key).await?;
     let driven = drive(hands, context.timing(), daemon.tree()).await;
-    driven.map_err(|what| CompareError::Stage { name: "PostgreSQL", what })
+    driven.map_err(broken)
+}
+
+fn broken(what: String) -> CompareError {
+    CompareError::Stage { name: "PostgreSQL", what }
+}
+
+/// Starts what takes scans over HTTP and asks the database.
+async fn service(
+    database: SocketAddr,
+    way: Way,
+    context: &Context,
+) -> Result<(Daemon, SocketAddr), CompareError> {
+    let name = "the HTTP service before PostgreSQL";
+    let binary = std::env::current_exe().map_err(|source| CompareError::Spawn { name, source })?;
+    let home = Home::new("postgres-service", &context.parent(), None)?;
+    let addr = free_address()?;
+    let mut command = home.command(&binary)?;
+    command.args(postgres_service::arguments(addr, database, way));
+    let daemon = Daemon::start(name, command, home, Signal::TERM, addr).await?;
+    Ok((daemon, addr))
 }
 
 async fn count(client: &Client, query: &str) -> Result<u64, CompareError> {

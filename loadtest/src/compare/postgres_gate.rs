@@ -6,9 +6,10 @@
 
 use super::context::Context;
 use super::drive::{Hand, Turn};
-use super::error::CompareError;
 use super::postgres_hands::{Way, id_of};
+use super::postgres_service;
 use crate::clock::{Clock, MICROS_PER_SECOND};
+use crate::http::HttpClient;
 use crate::verify::Check;
 use std::ops::Range;
 use tokio_postgres::{Client, Error, Statement};
@@ -93,9 +94,19 @@ pub async fn check(client: &Client, opened: u64) -> Result<Check, Error> {
     Ok(check)
 }
 
-/// A gate for some slots on one connection: everybody in, everybody out, and again.
+/// Somebody shows a code at a gate.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    pub code: &'a str,
+    pub is_exit: bool,
+    /// What his stay is to be known by, should he come in.
+    pub stay: Uuid,
+    pub now_us: i64,
+}
+
+/// One connection with its statements prepared.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Desk {
     client: Client,
     way: Way,
     look: Statement,
@@ -105,22 +116,11 @@ pub struct Gate {
     event: Statement,
     call_enter: Statement,
     call_leave: Statement,
-    slots: Range<usize>,
-    next: usize,
-    is_inside: bool,
-    /// Stays of this gate so far, whose ids begin with the gate's number.
-    stays: u128,
 }
 
-impl Gate {
-    /// With its statements prepared.
-    pub async fn new(
-        client: Client,
-        way: Way,
-        number: usize,
-        context: &Context,
-    ) -> Result<Self, CompareError> {
-        let each = context.slots_per_hand();
+impl Desk {
+    /// Prepares them.
+    pub async fn new(client: Client, way: Way) -> Result<Self, Error> {
         let look = "select id, state, from_us, to_us from bookings where code = $1 for update";
         let leave = "update stays set left_us = $2 where booking = $1 and left_us is null";
         let event = "insert into gate_events (booking, state, at_us) values ($1, $2, $3)";
@@ -134,20 +134,25 @@ impl Gate {
             call_leave: client.prepare("select leave($1, $2)").await?,
             client,
             way,
-            slots: number * each..(number + 1) * each,
-            next: number * each,
-            is_inside: false,
-            stays: (number as u128 + 1) << 64,
         })
     }
 
+    /// Whether the gate opens.
+    pub async fn opens(&self, shown: Shown<'_>) -> Result<bool, Error> {
+        match self.way {
+            Way::Function => self.call(shown).await,
+            Way::Stepwise | Way::Pipelined => self.stepwise(shown).await,
+        }
+    }
+
     /// What an application does: it looks before it decides.
-    async fn stepwise(&self, code: &str, now_us: i64) -> Result<bool, Error> {
+    async fn stepwise(&self, shown: Shown<'_>) -> Result<bool, Error> {
+        let Shown { code, is_exit, stay, now_us } = shown;
         self.client.batch_execute("begin").await?;
         let row = self.client.query_opt(&self.look, &[&code]).await?;
         let may_pass = row.as_ref().is_some_and(|row| {
             let (state, from_us, to_us): (i16, i64, i64) = (row.get(1), row.get(2), row.get(3));
-            match self.is_inside {
+            match is_exit {
                 false => state == CONFIRMED && from_us <= now_us + EARLY_US && now_us < to_us,
                 true => state == INSIDE,
             }
@@ -157,28 +162,59 @@ impl Gate {
             return Ok(false);
         };
         let id: Uuid = row.get(0);
-        if self.is_inside {
-            self.client.execute(&self.leave, &[&id, &now_us]).await?;
-        } else {
-            let stay = Uuid::from_u128(self.stays);
-            self.client.execute(&self.enter, &[&stay, &id, &now_us]).await?;
-        }
-        let state = if self.is_inside { INSIDE + 1 } else { INSIDE };
+        match is_exit {
+            true => self.client.execute(&self.leave, &[&id, &now_us]).await?,
+            false => self.client.execute(&self.enter, &[&stay, &id, &now_us]).await?,
+        };
+        let state = if is_exit { INSIDE + 1 } else { INSIDE };
         self.client.execute(&self.moved, &[&id, &state]).await?;
         self.client.execute(&self.event, &[&id, &state, &now_us]).await?;
         self.client.batch_execute("commit").await?;
         Ok(true)
     }
 
-    async fn call(&self, code: &str, now_us: i64) -> Result<bool, Error> {
-        let row = match self.is_inside {
-            false => {
-                let stay = Uuid::from_u128(self.stays);
-                self.client.query_one(&self.call_enter, &[&code, &stay, &now_us]).await?
-            }
+    async fn call(&self, shown: Shown<'_>) -> Result<bool, Error> {
+        let Shown { code, is_exit, stay, now_us } = shown;
+        let row = match is_exit {
+            false => self.client.query_one(&self.call_enter, &[&code, &stay, &now_us]).await?,
             true => self.client.query_one(&self.call_leave, &[&code, &now_us]).await?,
         };
         Ok(row.get::<_, i64>(0) == 1)
+    }
+
+    /// Everybody of some slots is expected again.
+    async fn expect_again(&self, slots: &Range<usize>) -> Result<(), Error> {
+        let (from, to) = (id_of(slots.start), id_of(slots.end));
+        let again = "update bookings set state = 1 where slot >= $1 and slot < $2";
+        self.client.execute(again, &[&from, &to]).await.map(drop)
+    }
+}
+
+/// A gate for some slots: everybody in, everybody out, and again. With a service, it is asked in place of the
+/// desk.
+#[derive(Debug)]
+pub struct Gate {
+    desk: Desk,
+    service: Option<HttpClient>,
+    slots: Range<usize>,
+    next: usize,
+    is_inside: bool,
+    /// Stays of this gate so far, whose ids begin with the gate's number.
+    stays: u128,
+}
+
+impl Gate {
+    /// The gate of a number.
+    pub fn new(desk: Desk, service: Option<HttpClient>, number: usize, context: &Context) -> Self {
+        let each = context.slots_per_hand();
+        Self {
+            desk,
+            service,
+            slots: number * each..(number + 1) * each,
+            next: number * each,
+            is_inside: false,
+            stays: (number as u128 + 1) << 64,
+        }
     }
 }
 
@@ -187,29 +223,29 @@ impl Hand for Gate {
         self.next == self.slots.end && self.is_inside
     }
 
-    /// Everybody is expected again.
     async fn prepare(&mut self) -> Result<(), String> {
-        let (from, to) = (id_of(self.slots.start), id_of(self.slots.end));
-        let again = "update bookings set state = 1 where slot >= $1 and slot < $2";
-        let updated = self.client.execute(again, &[&from, &to]).await;
-        updated.map_err(|error| error.to_string())?;
+        self.desk.expect_again(&self.slots).await.map_err(|error| error.to_string())?;
         (self.next, self.is_inside) = (self.slots.start, false);
         Ok(())
     }
 
     async fn turn(&mut self) -> Result<Turn, String> {
-        let text = |error: Error| error.to_string();
         if self.next == self.slots.end {
             (self.next, self.is_inside) = (self.slots.start, true);
         }
-        let (code, now_us) = (format!("B{:012}", self.next), Clock::start().now_us().cast_signed());
+        let code = format!("B{:012}", self.next);
         self.next += 1;
-        self.stays += 1;
-        let opened = match self.way {
-            Way::Function => self.call(&code, now_us).await,
-            Way::Stepwise | Way::Pipelined => self.stepwise(&code, now_us).await,
+        let is_open = match &mut self.service {
+            Some(service) => postgres_service::ask(service, &code, self.is_inside).await?,
+            None => {
+                self.stays += 1;
+                let now_us = Clock::start().now_us().cast_signed();
+                let (stay, is_exit) = (Uuid::from_u128(self.stays), self.is_inside);
+                let opened = self.desk.opens(Shown { code: &code, is_exit, stay, now_us }).await;
+                opened.map_err(|error| error.to_string())?
+            }
         };
-        match opened.map_err(text)? {
+        match is_open {
             true => Ok(Turn { done: 1, refused: 0 }),
             false => Err(format!("the gate stays closed for {code}")),
         }

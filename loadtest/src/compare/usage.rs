@@ -1,4 +1,5 @@
-//! Processor time of a server of many processes: the head, what it forked, and what they have reaped.
+//! Processor time of a server of many processes: the head, what it forked, and what they have reaped; of two such
+//! servers where one works for the other.
 //!
 //! A worker that ended is in its parent's `cutime` from the moment it is reaped and not in the tree any
 //! more, so every tick is counted once. Between its end and the reaping it is a zombie that still has its
@@ -10,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 #[derive(Clone, Copy, Debug)]
 pub struct Tree {
     head: Option<u32>,
+    further: Option<u32>,
 }
 
 /// One process of the machine.
@@ -24,12 +26,19 @@ struct Process {
 impl Tree {
     /// Everything below a process; a process that is gone has used nothing.
     pub fn new(head: Option<u32>) -> Self {
-        Self { head }
+        Self { head, further: None }
+    }
+
+    /// With everything below the head of another one, which works with this one.
+    pub fn and(self, other: Self) -> Self {
+        Self { further: other.head, ..self }
     }
 
     /// What it used since it began.
     pub fn cpu_seconds(self) -> Option<f64> {
-        let ticks = ticks_below(&processes(), self.head?)?;
+        let all = processes();
+        let further = self.further.and_then(|head| ticks_below(&all, head)).unwrap_or_default();
+        let ticks = ticks_below(&all, self.head?)? + further;
         Some(ticks as f64 / rustix::param::clock_ticks_per_second().max(1) as f64)
     }
 }
