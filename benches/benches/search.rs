@@ -145,6 +145,10 @@ fn searches(c: &mut Criterion) {
             "2 km, lowest price tomorrow",
             Search { window: tomorrow, sort: Sort::Price, ..around(2.0) },
         ),
+        (
+            "everywhere, lowest price tomorrow",
+            Search { window: tomorrow, sort: Sort::Price, ..around(20_000.0) },
+        ),
         ("everywhere, by code", Search { sort: Sort::Code, ..around(20_000.0) }),
         ("10 km, by code", Search { sort: Sort::Code, ..around(10.0) }),
         ("no place, most free first", Search { sort: free, ..anywhere.clone() }),

@@ -5,10 +5,12 @@
 //! (slots that fit, a window), what is shown is the most that a lot may have, and the page is full when no lot
 //! to come may have more than the last on it. Lists by price judge all. Invariants: a lot is in a list once; pages join without gap or
 //! repetition as long as nothing changes that the order rests on; what a window costs is bounded by
-//! [`JUDGED_MAX`] lots a page.
+//! [`JUDGED_MAX`] lots a page, or [`PRICED_MAX`] of which the price alone is looked at.
 //!
 //! What a lot offers is one function of one candidate, [`Search::offer`]: what else it may offer belongs there,
 //! and its order into [`Key`]. Absent: HTTP, and who may see which lot (both the caller's); exchange rates.
+
+mod candidates;
 
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
@@ -20,11 +22,14 @@ use lotkeeper_engine::spec::{Kind, Position, Spec};
 use lotkeeper_engine::status::Status;
 use lotkeeper_engine::time::{Timestamp, Window};
 
+use self::candidates::Candidates;
 use crate::wire::reservation::NeedsBody;
 
 /// Lots judged for a window in one page: each slot's promises are looked at, which takes some microseconds a
 /// lot.
 pub const JUDGED_MAX: usize = 1_000;
+/// Lots compared by the price of a window alone, which takes one to three microseconds a lot.
+pub const PRICED_MAX: usize = 10_000;
 
 /// A circle on the earth.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -156,43 +161,10 @@ pub struct FoundPage {
 /// Why a search is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "more than {JUDGED_MAX} lots may fit, and no more are compared by their room or price in a window; make \
-     `radius_km` smaller, name a `city`, or sort by distance"
+    "more than {0} lots may fit, and no more are compared by their room or price in a window; make `radius_km` \
+     smaller, name a `city`, or sort by distance"
 )]
-pub struct TooWide;
-
-/// The first batch has what a page takes when every candidate fits; the next ones are larger and larger, so
-/// that a list of which little fits is not begun again and again.
-const BATCH_GROWTH: usize = 4;
-
-/// Candidates one after the other. No guard is held between two of them.
-struct Candidates<'a> {
-    search: &'a Search,
-    engine: &'a Engine,
-    tenant: &'a str,
-    may_see: &'a dyn Fn(&LotHandle) -> bool,
-    after: Option<Place>,
-    batch: usize,
-    ready: std::vec::IntoIter<Near>,
-    is_last: bool,
-}
-
-impl Iterator for Candidates<'_> {
-    type Item = Near;
-
-    fn next(&mut self) -> Option<Near> {
-        if self.ready.len() == 0 && !self.is_last {
-            let Self { search, tenant, batch, may_see, .. } = *self;
-            let page = (self.after.as_ref(), batch);
-            let lots = self.engine.lots_in_order(tenant, &search.sought(), may_see, page);
-            self.is_last = lots.len() < batch;
-            self.after = lots.last().map(Near::place);
-            self.batch = batch.saturating_mul(BATCH_GROWTH);
-            self.ready = lots.into_iter();
-        }
-        self.ready.next()
-    }
-}
+pub struct TooWide(pub usize);
 
 /// A lot in its place.
 #[derive(Debug)]
@@ -245,18 +217,25 @@ impl Search {
         };
         let now = engine.now();
         match self.sort {
-            Sort::Free | Sort::Price if self.window.is_some() => {
-                // All are compared, so all are taken at once.
-                let candidates = Candidates { batch: JUDGED_MAX + 1, ..candidates };
-                let all: Vec<Near> = candidates.take(JUDGED_MAX + 1).collect();
-                if all.len() > JUDGED_MAX {
-                    return Err(TooWide);
+            Sort::Free | Sort::Price if self.compares_all() => {
+                // So all are taken at once.
+                let most = if self.is_by_price_alone() { PRICED_MAX } else { JUDGED_MAX };
+                let candidates = Candidates { batch: most + 1, ..candidates };
+                let all: Vec<Near> = candidates.take(most + 1).collect();
+                if all.len() > most {
+                    return Err(TooWide(most));
                 }
                 Ok(self.by_offer(all.into_iter(), now, (after, limit)))
             }
             Sort::Free | Sort::Price => Ok(self.by_offer(candidates, now, (after, limit))),
             Sort::Code | Sort::Distance => Ok(self.in_order(candidates, now, limit)),
         }
+    }
+
+    /// Whether all lots that may fit are compared, however many come onto the page.
+    #[must_use]
+    pub fn compares_all(&self) -> bool {
+        self.window.is_some() && matches!(self.sort, Sort::Free | Sort::Price)
     }
 
     /// Whether the list's order is that of the candidates; else what a lot has is known when it was judged.
@@ -371,11 +350,16 @@ impl Search {
         FoundPage { lots: ranked.into_iter().filter_map(found).collect(), next }
     }
 
+    /// Whether room is counted only for those that come onto the page.
+    fn is_by_price_alone(&self) -> bool {
+        self.sort == Sort::Price && self.free_min == 0
+    }
+
     /// What puts a lot in its place in a list by what lots have, the best first; nothing when it is not what is asked
     /// for. Where the price alone decides, places are not counted: that is done for those that come onto the page.
     fn first(&self, view: &LotView, now: Timestamp) -> Option<u64> {
         let price = match self.window {
-            Some(window) if self.sort == Sort::Price && self.free_min == 0 => {
+            Some(window) if self.is_by_price_alone() => {
                 let refused = view.lot.check_offered(window).is_err();
                 let spec = view.spec();
                 (self.filter.fits(spec) && self.is_for(spec, refused)).then_some(())?;

@@ -16,7 +16,7 @@ use lotkeeper_engine::spec::{
     FeatureSet, Kind, Listing, Place, Position, Size, SlotSpec, Spec, TypeSet,
 };
 use lotkeeper_engine::time::{Seconds, Timestamp, Window};
-use lotkeeper_gateway::search::{Circle, Search, Sort};
+use lotkeeper_gateway::search::{Circle, JUDGED_MAX, Search, Sort, TooWide};
 use lotkeeper_gateway::wire::names;
 use lotkeeper_gateway::wire::reservation::NeedsBody;
 use lotkeeper_storage::{MemoryJournal, MemoryStore};
@@ -25,6 +25,9 @@ use proptest::test_runner::{Config, TestRunner};
 use uuid::Uuid;
 
 const LOTS: u32 = 120;
+const MANY: u32 = 1_500;
+/// A prime: lots have codes of their own.
+const CODES: u32 = 1_999;
 const SLOTS: u16 = 5;
 /// Searches of each state of the town.
 const SEARCHES: u32 = 300;
@@ -89,7 +92,7 @@ impl Dice {
             id: LotId(Uuid::from_u128(id + 1)),
             tenant: "default".into(),
             // Not in the order in which they are made.
-            code: format!("L{:03}", number * 37 % LOTS).into(),
+            code: format!("L{:04}", number * 37 % CODES).into(),
             name: "Lot".into(),
             kind: if is_counted { Kind::Counted } else { Kind::Bayed },
             capacity: if is_counted { 50 } else { u32::from(SLOTS) },
@@ -108,6 +111,10 @@ impl Dice {
 }
 
 async fn town(dice: &mut Dice) -> (Engine, Vec<LotHandle>) {
+    town_of(LOTS, dice).await
+}
+
+async fn town_of(lots_max: u32, dice: &mut Dice) -> (Engine, Vec<LotHandle>) {
     let (journal, recovery) = MemoryJournal::open(MemoryStore::default());
     let options = Options { tick_ms: None, ..Options::default() };
     let clock = Clock::manual(START);
@@ -115,7 +122,7 @@ async fn town(dice: &mut Dice) -> (Engine, Vec<LotHandle>) {
         Engine::start(Box::new(journal), recovery, clock, options, Metrics::unregistered()).await;
     let engine = engine.unwrap();
     let mut lots = Vec::new();
-    for number in 0..LOTS {
+    for number in 0..lots_max {
         lots.push(engine.create_lot(dice.spec(number), None).await.unwrap().lot);
     }
     (engine, lots)
@@ -151,6 +158,35 @@ async fn live(engine: &Engine, lots: &[LotHandle], dice: &mut Dice, round: u32) 
             engine.command(lot, change, None).unwrap().await.unwrap();
         }
     }
+}
+
+/// More lots with a place than are compared by what there is in a window.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_compared_in_a_window_is_bounded() {
+    let mut dice = Dice(7);
+    let (engine, _) = town_of(MANY, &mut dice).await;
+    let from = START.plus(Seconds(86_400));
+    let window = Some(Window { from, to: from.plus(Seconds(3_600)) });
+    let search = |sort, free_min, circle| Search {
+        circle,
+        filter: Filter::default(),
+        needs: None,
+        window,
+        free_min,
+        sort,
+    };
+    let page = |search: Search| search.page(&engine, "default", |_| true, (None, 20));
+    let all = Some(Circle {
+        centre: Position { lat_microdegrees: 0, lon_microdegrees: 0 },
+        radius_km: 20_038.0,
+    });
+    for circle in [None, all] {
+        assert_eq!(page(search(Sort::Free, 0, circle)).unwrap_err(), TooWide(JUDGED_MAX));
+        assert_eq!(page(search(Sort::Price, 1, circle)).unwrap_err(), TooWide(JUDGED_MAX));
+        assert_eq!(page(search(Sort::Price, 0, circle)).unwrap().lots.len(), 20);
+        assert!(!page(search(Sort::Distance, 1, circle)).unwrap().lots.is_empty());
+    }
+    engine.shutdown(Duration::from_secs(10)).await;
 }
 
 fn searches() -> impl Strategy<Value = (Search, usize)> {

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use lotkeeper_actors::Filter;
+use lotkeeper_actors::{Filter, LotHandle};
 use lotkeeper_engine::limits::WINDOW_SECONDS_MAX;
 use lotkeeper_engine::spec;
 use lotkeeper_engine::time::{Seconds, Window};
@@ -15,7 +15,7 @@ use super::fields;
 use crate::app::App;
 use crate::auth::{Access, Principal};
 use crate::error::Problem;
-use crate::search::{Circle, Key, Search, Sort};
+use crate::search::{Circle, FoundPage, Key, Search, Sort};
 use crate::wire::Page;
 use crate::wire::cursor::{self, List};
 use crate::wire::instant::Instant;
@@ -111,10 +111,7 @@ pub async fn list(
     };
     let after = fields::after(list, query.cursor.as_deref())?;
     let after = after.map(|key| Key::of(&key).ok_or_else(fields::bad_cursor)).transpose()?;
-    let may_see = |lot: &lotkeeper_actors::LotHandle| principal.may_use_lot(lot.code(), lot.id());
-    let page = search
-        .page(&app.engine, &principal.tenant, may_see, (after.as_ref(), limit))
-        .map_err(|too_wide| Problem::search_too_wide(too_wide.to_string()))?;
+    let page = page_of(&app, principal, search.clone(), (after, limit)).await?;
     let now = app.engine.now();
     let items = page.lots.iter().map(|found| LotBody {
         distance_km: found.metres.map(|metres| f64::from(metres) / METRES_PER_KM),
@@ -124,6 +121,29 @@ pub async fn list(
     });
     let next_cursor = page.next.map(|key| cursor::encode(list, &key.text()));
     answer::ok(&Page { items: items.collect(), next_cursor })
+}
+
+async fn page_of(
+    app: &App,
+    principal: Principal,
+    search: Search,
+    (after, limit): (Option<Key>, usize),
+) -> Result<FoundPage, Problem> {
+    let engine = app.engine.clone();
+    let compares_all = search.compares_all();
+    let look = move || {
+        let may_see = |lot: &LotHandle| principal.may_use_lot(lot.code(), lot.id());
+        let page = search.page(&engine, &principal.tenant, may_see, (after.as_ref(), limit));
+        page.map_err(|too_wide| Problem::search_too_wide(too_wide.to_string()))
+    };
+    if !compares_all {
+        return look();
+    }
+    // Thousands of lots take milliseconds, for which the runtime's threads have others to answer.
+    tokio::task::spawn_blocking(look).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a search ended badly");
+        Err(Problem::internal("the lots cannot be compared; tell the operator the request id"))
+    })
 }
 
 impl LotsQuery {
