@@ -188,12 +188,17 @@ impl Browser {
         self.js_with(script, &json!(selector)).await.as_str().unwrap().to_owned()
     }
 
-    /// Clicks as a person would: what is covered or outside cannot be clicked.
-    pub async fn click(&self, selector: &str) {
-        let wanted = json!({"using": "css selector", "value": selector});
-        let element = self.post("/element", &wanted).await;
-        let id = element[ELEMENT].as_str().unwrap();
-        self.post(&format!("/element/{id}/click"), &json!({})).await;
+    /// Clicks as a person would: what is not there yet is waited for, what is covered or outside cannot be clicked.
+    #[track_caller]
+    pub fn click(&self, selector: &str) -> impl Future<Output = ()> {
+        let (wanted, asked_at) = (json!(selector), Location::caller());
+        async move {
+            self.wait(format!("document.querySelector({wanted}) !== null"), asked_at).await;
+            let wanted = json!({"using": "css selector", "value": wanted});
+            let element = self.post("/element", &wanted).await;
+            let id = element[ELEMENT].as_str().unwrap();
+            self.post(&format!("/element/{id}/click"), &json!({})).await;
+        }
     }
 
     /// Presses keys one after the other, wherever the focus is.
