@@ -40,6 +40,8 @@ struct Car {
     is_settled: bool,
     /// A violation that is open.
     violation: Option<String>,
+    /// A pass pays all of its stay.
+    has_pass: bool,
 }
 
 /// A stay in an answer.
@@ -229,9 +231,9 @@ impl Desk {
                     (What::CheckIn { reservation }, _) => self.code_of(reservation),
                     _ => Shows::Nothing,
                 };
-                let session = entered.id;
-                let car =
-                    Car { session: session.clone(), shows, is_settled: false, violation: None };
+                let (session, has_pass) = (entered.id, self.has_pass(&shows));
+                let (is_settled, violation) = (false, None);
+                let car = Car { session: session.clone(), shows, is_settled, violation, has_pass };
                 self.cars.push(car);
                 Fact::Entered { session }
             }
@@ -254,6 +256,15 @@ impl Desk {
         });
         let qr = made.and_then(|kept| kept.first["qr"].as_str());
         qr.map_or(Shows::Nothing, |qr| Shows::Qr(qr.into()))
+    }
+
+    /// Whether it is a plate that this desk sold a pass for.
+    fn has_pass(&self, shows: &Shows) -> bool {
+        let Shows::Plate(plate) = shows else { return false };
+        self.kept.iter().rev().any(|kept| match &kept.ask.what {
+            What::Issue { plate: issued, .. } => issued == plate,
+            _ => false,
+        })
     }
 
     /// A gate that stays shut must have a reason that this desk knows of.
@@ -347,8 +358,8 @@ impl Desk {
                 self.told(0, Fact::Nothing { id: id.clone() });
             }
             (What::Pay { session, id }, "nothing_owed") => {
-                // A pass may cover all of it.
-                self.change(session, |car| car.is_settled = true);
+                // A pass covers all of it; else it came in this second, and will owe something in the next one.
+                self.change(session, |car| car.is_settled = car.has_pass);
                 self.told(0, Fact::Nothing { id: id.clone() });
             }
             (what, _) => {
