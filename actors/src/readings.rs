@@ -88,10 +88,10 @@ struct Sending {
 impl Sending {
     /// Sends so many more at most; tells whether some are left.
     fn send(&mut self, most: usize) -> bool {
-        let part = (0_u32..).zip(&self.readings).skip(self.sent).take(most);
-        tell(&self.lot, &self.batch, part);
-        let before = self.sent;
-        self.sent = before.saturating_add(most).min(self.readings.len());
+        let end = self.sent.saturating_add(most).min(self.readings.len());
+        let first = u32::try_from(self.sent).unwrap_or(u32::MAX);
+        tell(&self.lot, &self.batch, (first..).zip(&self.readings[self.sent..end]));
+        self.sent = end;
         let is_over = self.sent == self.readings.len();
         if is_over {
             // The sender's own place: a batch is never complete before it is wholly sent.

@@ -101,9 +101,7 @@ pub(super) struct Desk {
     next_key: u64,
     sequence: u64,
     ids: Vec<ReservationId>,
-    /// Whether nearly all come and go by passes.
-    pub is_season: bool,
-    errands: Errands,
+    pub errands: Errands,
     /// Sent and not answered for sure: candidates to be sent again.
     pub open: Vec<Request>,
     pub lots: usize,
@@ -117,7 +115,6 @@ impl Desk {
             next_key: 0,
             sequence: 0,
             ids: Vec::new(),
-            is_season,
             errands: Errands::new(is_season),
             open: Vec::new(),
             lots: 1 + usize::from(is_season) + dice.index(3),
@@ -132,7 +129,7 @@ impl Desk {
         }
         self.next_key += 1;
         let command = match dice.below(20) {
-            at if at >= 10 || self.is_season => {
+            at if at >= 10 || self.errands.is_season => {
                 let wanted = window(dice, now);
                 self.errands.ask(dice, self.next_key, wanted, now)
             }

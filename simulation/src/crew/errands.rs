@@ -52,8 +52,10 @@ const WEIGHTS: [[u32; 11]; 2] =
     [[40, 24, 8, 12, 14, 8, 14, 12, 10, 10, 2], [120, 90, 1, 1, 1, 1, 14, 3, 1, 1, 0]];
 
 /// What was asked for, by kind.
+#[derive(Default)]
 pub(super) struct Errands {
-    is_season: bool,
+    /// Whether nearly all come and go by passes.
+    pub is_season: bool,
     stays: Known,
     payments: Known,
     passes: Known,
@@ -68,15 +70,7 @@ fn person(dice: &mut Dice) -> Pseudonym {
 
 impl Errands {
     pub fn new(is_season: bool) -> Self {
-        Self {
-            is_season,
-            stays: Known::default(),
-            payments: Known::default(),
-            passes: Known::default(),
-            shifts: Known::default(),
-            violations: Known::default(),
-            waiting: Known::default(),
-        }
+        Self { is_season, ..Self::default() }
     }
 
     pub fn ask(&mut self, dice: &mut Dice, key: u64, window: Window, now: Timestamp) -> Command {

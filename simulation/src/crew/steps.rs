@@ -36,7 +36,7 @@ impl Crew {
                 .zip(std::iter::repeat(slot))
                 .filter_map(|(at, slot)| slot.map(|slot| (at, slot)))
                 .map(|(at, mut slot)| {
-                    if self.desk.is_season {
+                    if self.desk.errands.is_season {
                         slot = SlotSpec { size: Size::Large, ..SlotSpec::default() };
                     }
                     slot.code = format!("A-{at}").into();
